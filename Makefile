@@ -1,0 +1,31 @@
+# make demo: fit, calibrate and evaluate on scikit-learn's digits.   make test: lint, types and the fast tests.   Both set up first.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup demo test slow docs clean
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "novelette needs Python 3.11 or later; say which with make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,data,dev]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m novelette.demo
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2
+
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+docs: $(READY)
+	$(BIN)/python docs/make_cli.py
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,48 @@
+"""Split-conformal p-values, and the threshold for a stated false-alarm rate, from the scores of held-out normal pictures.
+
+With n calibration scores and a new score s,
+
+    p(s) = (1 + #{calibration scores ≥ s}) / (n + 1)
+
+If the new picture is normal and exchangeable with the calibration pictures, P(p ≤ α) ≤ α, and at least α - 1/(n + 1) without ties: calling
+a picture novel when p ≤ α raises a false alarm on a fraction α of normal pictures, on average over calibration sets (Vovk, Gammerman,
+Shafer: Algorithmic Learning in a Random World, 2005).
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+HELD_OUT = 0.2  # the part of a person's normal pictures that training never sees
+FALSE_ALARM_RATE = 0.05
+
+
+def held_out(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which pictures calibrate: those whose content hash lies in the lowest fifth of all 64-bit numbers, (N,).
+
+    The choice depends on the picture alone. So copies of a picture fall on one side, and a student's calibration pictures are ones that
+    neither it nor its teacher trained on, whichever folder they came in.
+    """
+    return hashes < np.uint64(int(HELD_OUT * 2**64))
+
+
+def p_values(scores: NDArray[np.floating], calibration: NDArray[np.floating]) -> NDArray[np.float64]:
+    """p(s) of each score, in [1/(n + 1), 1].   Args: scores: (N,); calibration: (n,), sorted ascending.   Returns: (N,)."""
+    n = len(calibration)
+    at_least = n - np.searchsorted(calibration, scores, side="left")
+    return (1 + at_least) / (n + 1)
+
+
+def threshold(calibration: NDArray[np.floating], false_alarm_rate: float) -> float | None:
+    """The score above which p ≤ false_alarm_rate: the k-th largest calibration score, k = ⌊rate · (n + 1)⌋.
+
+    Args: calibration: (n,), sorted ascending.   Returns: None when n is too small for the rate (k = 0).
+    """
+    k = math.floor(false_alarm_rate * (len(calibration) + 1) + 1e-9)
+    return float(calibration[-k]) if k >= 1 else None
+
+
+def pictures_needed(false_alarm_rate: float) -> int:
+    """The fewest calibration pictures that allow a threshold for this rate: n + 1 ≥ 1 / rate."""
+    return max(1, math.ceil(1 / false_alarm_rate - 1e-9) - 1)

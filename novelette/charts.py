@@ -1,0 +1,133 @@
+"""The two plots of a report as SVG text. Colours are the page's own CSS classes, so that they follow its light and dark dress."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novelette.metrics import roc_curve
+
+WIDTH, HEIGHT = 440, 330
+LEFT, RIGHT, TOP, BOTTOM = 58, 20, 14, 44  # px around the plotting area
+BINS = 48
+MOST_CORNERS = 400  # of a ROC curve: as many as pixels across
+
+
+def roc_chart(scores: NDArray[np.floating], labels: NDArray[np.integer], point: tuple[float, float] | None) -> str:
+    """ROC curve of scores (N,) and labels (N,), both kinds present, with the threshold's (false-alarm rate, rate caught) as a dot."""
+    fpr, tpr = _thinned(*roc_curve(scores, labels))
+    x, y = _x(fpr), _y(tpr)
+    line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
+    parts = [
+        _grid([(float(_x(t)), _share(t)) for t in ticks], [(float(_y(t)), _share(t)) for t in ticks]),
+        f'<line class="chance" x1="{_x(0):.0f}" y1="{_y(0):.0f}" x2="{_x(1):.0f}" y2="{_y(1):.0f}"/>',
+        f'<polygon class="area" points="{line} {_x(1):.1f},{_y(0):.1f}"/>',
+        f'<polyline class="curve" points="{line}"/>',
+    ]
+    if point is not None:
+        right = point[0] < 0.6
+        away, anchor = (12, "start") if right else (-12, "end")
+        parts.append(f'<circle class="dot" cx="{_x(point[0]):.1f}" cy="{_y(point[1]):.1f}" r="5.5"/>')
+        parts.append(
+            f'<text class="strong" text-anchor="{anchor}" x="{_x(point[0]) + away:.1f}" y="{_y(point[1]) + 18:.1f}">threshold</text>'
+        )
+    parts += _axes("false alarms (normal pictures flagged)", "novel pictures caught")
+    return _svg("ROC curve: share of novel pictures caught against share of normal pictures flagged", parts)
+
+
+def histogram_chart(scores: NDArray[np.floating], labels: NDArray[np.integer], threshold: float | None) -> str:
+    """Shares of normal and of novel pictures over the score, each class adding up to 1, with the threshold as a line.
+
+    Scores that are positive and stretch over more than a factor of 30 are drawn on a logarithmic axis.
+    """
+    scores = np.asarray(scores, np.float64)
+    seen = scores if threshold is None else np.append(scores, threshold)
+    log = bool(seen.min() > 0 and seen.max() / seen.min() > 30)
+    place = np.log10 if log else np.asarray
+    low, high = float(place(seen.min())), float(place(seen.max()))
+    pad = 0.02 * (high - low) or 0.5
+    low, high = low - pad, high + pad
+    edges = np.linspace(low, high, BINS + 1)
+    shares = {}
+    for name, label in (("normal", 0), ("novel", 1)):
+        own = place(scores[labels == label])
+        if len(own):
+            shares[name] = np.histogram(own, edges)[0] / len(own)
+    top = max(float(s.max()) for s in shares.values()) * 1.06
+    x = _x((edges - low) / (high - low))
+    parts = [_grid([(float(_x((at - low) / (high - low))), text) for at, text in _ticks(low, high, log)], _share_ticks(top))]
+    for name, share in shares.items():
+        y = _y(share / top)
+        steps = " ".join(f"{x[i]:.1f},{y[i]:.1f} {x[i + 1]:.1f},{y[i]:.1f}" for i in range(BINS))
+        parts.append(f'<polygon class="{name} bars" points="{x[0]:.1f},{_y(0):.1f} {steps} {x[-1]:.1f},{_y(0):.1f}"/>')
+    if threshold is not None:
+        at = float(_x((float(place(threshold)) - low) / (high - low)))
+        away, anchor = (6, "start") if at < WIDTH * 0.7 else (-6, "end")
+        parts.append(f'<line class="threshold" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{_y(0):.0f}"/>')
+        parts.append(f'<text class="strong" text-anchor="{anchor}" x="{at + away:.1f}" y="{TOP + 12}">threshold</text>')
+    parts += _axes("score, logarithmic" if log else "score", "share of its kind")
+    return _svg("Histogram of the scores of normal and of novel pictures", parts)
+
+
+def _x(share: NDArray[np.floating] | float) -> NDArray[np.floating]:
+    """Horizontal place of a share in [0, 1] of the plotting area, px."""
+    return np.asarray(LEFT + (WIDTH - LEFT - RIGHT) * np.asarray(share))
+
+
+def _y(share: NDArray[np.floating] | float) -> NDArray[np.floating]:
+    """Vertical place of a share in [0, 1] of the plotting area, px; 0 is below."""
+    return np.asarray(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * np.asarray(share))
+
+
+def _thinned(fpr: NDArray[np.floating], tpr: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """At most MOST_CORNERS points of a curve, evenly spaced along it, both ends among them."""
+    along = fpr + tpr  # rises from 0 to 2 along any ROC curve
+    keep = np.unique(np.searchsorted(along, np.linspace(0, 2 - 1e-12, MOST_CORNERS)))
+    return fpr[keep], tpr[keep]
+
+
+def _ticks(low: float, high: float, log: bool) -> list[tuple[float, str]]:
+    """Round values within [low, high], 3 to 7 of them, and their text; on a logarithmic axis low and high are exponents."""
+    if log:
+        steps = [1, 2, 5] if high - low < 3 else [1]
+        exponents = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+        found = [(float(np.log10(s) + e), f"{s * 10.0**e:g}") for e in exponents for s in steps]
+    else:
+        step = _round_step(high - low)
+        found = [(float(v), f"{v:.10g}") for v in np.round(np.arange(np.ceil(low / step), high / step + 1) * step, 12)]
+    return [(at, text) for at, text in found if low <= at <= high]
+
+
+def _share_ticks(top: float) -> list[tuple[float, str]]:
+    step = _round_step(top)
+    return [(float(_y(v / top)), _share(float(v))) for v in np.arange(0, top, step)]
+
+
+def _round_step(span: float) -> float:
+    """1, 2 or 5 times a power of ten, so that about five steps make the span."""
+    power = 10.0 ** np.floor(np.log10(span / 5))
+    return float(power * min((1, 2, 5, 10), key=lambda m: abs(np.log(m * power * 5 / span))))
+
+
+def _share(share: float) -> str:
+    return f"{round(100 * share, 6):g} %"
+
+
+def _grid(xs: list[tuple[float, str]], ys: list[tuple[float, str]]) -> str:
+    """Faint lines and their texts, at (px, text) along both axes."""
+    lines = [f'<line class="grid" x1="{at:.1f}" y1="{TOP}" x2="{at:.1f}" y2="{HEIGHT - BOTTOM}"/>' for at, _ in xs]
+    lines += [f'<line class="grid" x1="{LEFT}" y1="{at:.1f}" x2="{WIDTH - RIGHT}" y2="{at:.1f}"/>' for at, _ in ys]
+    lines += [f'<text text-anchor="middle" x="{at:.1f}" y="{HEIGHT - BOTTOM + 17}">{text}</text>' for at, text in xs]
+    lines += [f'<text text-anchor="end" x="{LEFT - 7}" y="{at + 4:.1f}">{text}</text>' for at, text in ys]
+    return "".join(lines)
+
+
+def _axes(below: str, beside: str) -> list[str]:
+    middle = (TOP + HEIGHT - BOTTOM) / 2
+    return [
+        f'<text text-anchor="middle" x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 6}">{below}</text>',
+        f'<text text-anchor="middle" transform="translate(11 {middle:.0f}) rotate(-90)">{beside}</text>',
+    ]
+
+
+def _svg(description: str, parts: list[str]) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{description}">{"".join(parts)}</svg>'

@@ -1,0 +1,152 @@
+"""One picture file -> uint8 pixels, whatever its mode, with the reason when that cannot be done."""
+
+import os
+import re
+import stat
+import sys
+import threading
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from novelette.data.pixels import UnreadablePicture, over_white, to_uint8
+
+MAX_PIXELS = 100_000_000  # checked in the header, before anything is decoded
+EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif"))
+# Only these decoders are tried: a PostScript file named .png never reaches an interpreter.
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF")
+LARGE_PIXELS = 16_000_000  # pictures above are decoded one at a time, so that memory stays bounded
+ORIENTATION = 0x0112  # EXIF tag
+
+_one_large_picture = threading.Lock()
+
+
+def read_picture(path: str | Path) -> np.ndarray:
+    """Pixels of a picture file (the first frame, if there are several), turned as its EXIF orientation says.
+
+    1-bit, 8-bit, 16-bit, 32-bit integer and float files become 8 bits as `to_uint8` says; palettes, CMYK, YCbCr and Lab
+    become RGB; alpha is laid over white, because what a transparent pixel holds is arbitrary and viewers show white.
+    Deviation: of 16-bit colour in separate TIFF planes, and of 16-bit grey with alpha, Pillow gives the upper 8 bits:
+    one level off at most.
+
+    Returns: uint8 (H, W) for a grey file, (H, W, 3) for a colour one.
+    Raises: UnreadablePicture, and nothing else, whatever the bytes.
+    """
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise UnreadablePicture("a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file")
+        if status.st_size == 0:
+            raise UnreadablePicture("empty file")
+        with open(path, "rb") as file:
+            return _decode(file)
+    except UnreadablePicture:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on broken bytes
+        raise UnreadablePicture(_reason(error)) from error
+
+
+def _decode(file: IO[bytes]) -> np.ndarray:
+    with Image.open(file, formats=FORMATS) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise UnreadablePicture(_over_limit(width * height))
+        if width < 1 or height < 1:
+            raise UnreadablePicture("no pixels")
+        with _one_large_picture if width * height > LARGE_PIXELS else nullcontext():
+            tiles = list(image.tile)  # loading empties it
+            image.load()
+            deep = _deep_colour(image, tiles, file)
+            pixels = to_uint8(_plain(image, tiles) if deep is None else deep)
+            if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
+                pixels = over_white(pixels)
+            return _upright(pixels, _orientation(image))
+
+
+def _plain(image: Image.Image, tiles: list[Any]) -> np.ndarray:
+    """The loaded picture as an array of grey, grey and alpha, RGB or RGBA, in the depth that Pillow gives."""
+    grey = image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _has_grey_palette(image))
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        image = image.convert(("L" if grey else "RGB") + ("A" if image.has_transparency_data else ""))
+    pixels = np.asarray(image)
+    return pixels[..., 2:] if _rawmode(tiles) == "LA;16B" else pixels  # Pillow opens such a PNG as RGBA
+
+
+def _has_grey_palette(image: Image.Image) -> bool:
+    colours = np.array(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+    return bool((colours == colours[:, :1]).all())
+
+
+def _deep_colour(image: Image.Image, tiles: list[Any], file: IO[bytes]) -> np.ndarray | None:
+    """16-bit colour as uint16 (H, W, 3 or 4), or None if the file has none.
+
+    Pillow keeps the upper byte of every value. Decoded once more in the other byte order it gives the lower one.
+    """
+    rawmode = _rawmode(tiles)
+    if image.mode not in ("RGB", "RGBA") or not re.fullmatch("RGBA?;16[BLN]", rawmode):
+        return None
+    native = "B" if sys.byteorder == "big" else "L"
+    order = native if rawmode[-1] == "N" else rawmode[-1]
+    swapped = rawmode[:-1] + ("L" if order == "B" else "B")
+    with suppress(Exception):  # of a layout that cannot be read so, the upper bytes must do
+        file.seek(0)
+        with Image.open(file, formats=FORMATS) as twin:
+            twin.tile = [tile._replace(args=_with_rawmode(tile.args, swapped)) for tile in twin.tile]
+            low = np.asarray(twin)
+        return np.asarray(image).astype(np.uint16) << 8 | low
+    return None
+
+
+def _rawmode(tiles: list[Any]) -> str:
+    """How the first tile of a file packs its pixels, e.g. "RGB;16B"; empty if unknown."""
+    args: Any = tiles[0][3] if tiles else ""
+    first = args[0] if isinstance(args, tuple) and args else args
+    return first if isinstance(first, str) else ""
+
+
+def _with_rawmode(args: Any, rawmode: str) -> Any:
+    return (rawmode, *args[1:]) if isinstance(args, tuple) else rawmode
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8. Damaged EXIF data do not make a picture unreadable: they count as upright."""
+    value = 1
+    with suppress(Exception):
+        value = image.getexif().get(ORIENTATION, 1)
+    return value if isinstance(value, int) else 1
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels (H, W, ...) as they are meant to be seen, by the eight EXIF orientations."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _over_limit(pixels: int) -> str:
+    return f"{pixels / 1e6:,.0f} Mpx is over the limit of {MAX_PIXELS / 1e6:,.0f} Mpx"
+
+
+def _reason(error: Exception) -> str:
+    """A few words on why a file cannot be decoded."""
+    text = " ".join(str(error).split())
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        found = re.search(r"\((\d+) pixels\)", text)
+        pixels = int(found[1]) if found else 0
+        return _over_limit(pixels) if pixels > MAX_PIXELS else "over Pillow's own limit of pixels, as it is set here"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    if isinstance(error, MemoryError):
+        return "too large for the memory"
+    if isinstance(error, OSError) and error.errno is not None:
+        return (error.strerror or text).lower()
+    if "truncated" in text.lower() or isinstance(error, EOFError):
+        return "truncated"
+    return f"damaged ({text[:80]})" if text else "damaged"

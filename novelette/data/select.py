@@ -1,0 +1,123 @@
+"""From what a person names (a folder, an array, a named set and a class) to pictures and labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novelette.data.named import NAMES, NamedSet, class_index, load_named
+from novelette.data.protocol import PROTOCOLS
+from novelette.data.sources import FolderSource, Source, SubsetSource, open_source
+from novelette.errors import InputError
+
+NORMAL_FOLDERS = ("normal", "good")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Pictures, what to call them, and their labels where they are known: (N,) int, 1 = novel, 0 = normal."""
+
+    source: Source
+    title: str
+    labels: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Where:
+    """What a person says beside SOURCE: enough to find the same pictures again.
+
+    Attributes:
+        normal: the class of a named set that is normal (the novel one for `leave-one-out`).
+        attribute: CelebA's.
+        data_roots: folders that hold named sets.
+    """
+
+    normal: str | None = None
+    protocol: str = "standard"
+    protocol_seed: int = 0
+    attribute: str | None = None
+    data_roots: tuple[Path, ...] = ()
+
+
+def normal_pictures(source: Any, where: Where) -> Selection:
+    """The pictures to fit on: all of a folder or an array; the training images of the normal class of a named set."""
+    if not _is_named(source):
+        _refuse_class(source, where)
+        return Selection(open_source(source), _title(source))
+    named, split = _split(source, where)
+    return Selection(SubsetSource(named.source, split.train), f"{named.title}, {_class_words(named, where)}, {where.protocol}")
+
+
+def labelled_pictures(source: Any, where: Where) -> Selection:
+    """The pictures to evaluate on: the folders normal/ (or good/) and any other beside it, or a protocol's test images of a named set."""
+    if _is_named(source):
+        named, split = _split(source, where)
+        labels = _novel(named, where)[split.test]
+        return Selection(SubsetSource(named.source, split.test), f"{named.title}, {_class_words(named, where)}, {where.protocol}", labels)
+    _refuse_class(source, where)
+    root = Path(source)
+    if not root.is_dir():
+        raise InputError(f"{source} is neither a folder with normal/ and novel/ in it nor a named set ({', '.join(NAMES)})")
+    folders = sorted(f for f in root.iterdir() if f.is_dir())
+    if not any(f.name in NORMAL_FOLDERS for f in folders) or all(f.name in NORMAL_FOLDERS for f in folders):
+        raise InputError(f"{root} needs a folder normal/ and at least one other, such as novel/, with labelled pictures")
+    pictures = FolderSource(root)
+    labels = np.array([Path(name).parts[0] not in NORMAL_FOLDERS for name in pictures.names], np.int64)
+    return Selection(pictures, _title(source), labels)
+
+
+def _is_named(source: Any) -> bool:
+    return isinstance(source, str) and source in NAMES
+
+
+def _split(source: str, where: Where) -> tuple[NamedSet, Any]:
+    named = load_named(source, data_roots=where.data_roots, attribute=where.attribute)
+    if where.normal is None:
+        raise InputError(f"{source} has several classes: say which is normal with --normal, one of {', '.join(named.classes)}")
+    if where.protocol not in PROTOCOLS:
+        raise InputError(f"--protocol {where.protocol} is not one of {', '.join(PROTOCOLS)}")
+    split = PROTOCOLS[where.protocol](named.labels, named.is_train, class_index(named, where.normal), where.protocol_seed)
+    return named, split
+
+
+def _novel(named: NamedSet, where: Where) -> NDArray[np.int64]:
+    assert where.normal is not None
+    chosen = named.labels == class_index(named, where.normal)
+    return (chosen if where.protocol == "leave-one-out" else ~chosen).astype(np.int64)
+
+
+def _class_words(named: NamedSet, where: Where) -> str:
+    assert where.normal is not None
+    return f"{'novel' if where.protocol == 'leave-one-out' else 'normal'} = {named.classes[class_index(named, where.normal)]}"
+
+
+def _refuse_class(source: Any, where: Where) -> None:
+    if where.normal is not None:
+        raise InputError(f"--normal {where.normal} is for the named sets ({', '.join(NAMES)}), and {_title(source)} is not one")
+
+
+def _title(source: Any) -> str:
+    return f"array {source.shape}" if isinstance(source, np.ndarray) else str(source)
+
+
+def describe(source: Any, where: Where) -> dict[str, Any] | None:
+    """What detector.json keeps to find the pictures again, or None for arrays in memory."""
+    if not isinstance(source, str | Path):
+        return None
+    named = _is_named(source)
+    return {
+        "source": str(source) if named else str(Path(source).resolve()),
+        "normal": where.normal,
+        "protocol": where.protocol,
+        "protocol_seed": where.protocol_seed,
+        "attribute": where.attribute,
+    }
+
+
+def found_again(described: dict[str, Any], data_roots: Sequence[Path]) -> tuple[str, Where]:
+    """The inverse of `describe`."""
+    where = Where(described["normal"], described["protocol"], described["protocol_seed"], described["attribute"], tuple(data_roots))
+    return described["source"], where

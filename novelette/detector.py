@@ -1,0 +1,191 @@
+"""A detector: a fitted scorer with the preprocessing, the calibration and the provenance that make its scores mean something."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from novelette import calibrate, heatmap
+from novelette.data.images import Preprocessing, as_tensor, prepare, stream
+from novelette.data.sources import Source, open_source
+from novelette.progress import progress
+
+FORWARD = 256  # images a forward pass: bounds memory, and scores do not depend on it
+
+
+class Scorer(Protocol):
+    """What a method's `fit` returns. Higher scores are more novel; a score never depends on the other images of the batch.
+
+    `keeps_pictures`: whether its state holds training pictures, so that who has the detector has them too.
+    """
+
+    keeps_pictures: bool
+
+    def score(self, x: Tensor) -> Tensor:
+        """Images (N, C, S, S) in [-1, 1] to novelty (N,)."""
+
+    def heatmap(self, x: Tensor) -> Tensor | None:
+        """Images (N, C, S, S) to where they are novel, (N, S, S) from 0, or None where a method cannot say."""
+
+    def module(self) -> nn.Module | None:
+        """The network from images to scores, or None where there is none."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that `from_state(config, state, channels, size)` needs."""
+
+
+class Scored(NamedTuple):
+    """Scores of the readable pictures of a source: indices (n,) into it, scores (n,) float32; why the others could not be read."""
+
+    indices: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    unreadable: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a detector says of pictures, in their order.
+
+    Attributes:
+        names: of the readable pictures.   score: (n,) float32.   p_value: (n,) in (0, 1], NaN without calibration.
+        novel: (n,) bool, p ≤ the false-alarm rate; None without a threshold.
+        unreadable: name -> why, of the pictures that could not be read.
+    """
+
+    names: list[str]
+    score: NDArray[np.float32]
+    p_value: NDArray[np.float64]
+    novel: NDArray[np.bool_] | None
+    unreadable: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A scorer that knows its preprocessing, its threshold and where it came from.
+
+    Attributes:
+        calibration: scores of held-out normal pictures, (n,) float64, ascending.
+        trained_on: the upper halves of the content hashes of the pictures that training saw, (N,) uint32, ascending.
+        false_alarm_rate: the stated rate on normal pictures, in (0, 1).
+        provenance: what it was fitted on and by which software, as written to detector.json.
+    """
+
+    method: str
+    config: BaseModel
+    preprocessing: Preprocessing
+    scorer: Scorer
+    calibration: NDArray[np.float64]
+    trained_on: NDArray[np.uint32]
+    false_alarm_rate: float
+    seed: int
+    provenance: dict[str, Any]
+
+    @property
+    def threshold(self) -> float | None:
+        """The score above which a picture is called novel; None when there are too few calibration pictures for the rate."""
+        return calibrate.threshold(self.calibration, self.false_alarm_rate)
+
+    @property
+    def device(self) -> torch.device:
+        return next(iter(self.scorer.state().values())).device
+
+    def to(self, device: torch.device) -> "Detector":
+        """Move the scorer, in place."""
+        module = self.scorer.module()
+        if module is not None:
+            module.to(device)
+        return self
+
+    def score_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Scores of prepared pictures: uint8 (N, T, C, S, S) to float32 (N,), the worst of a picture's T tiles."""
+        tiles = pixels.reshape(-1, *pixels.shape[2:])
+        parts = [self.scorer.score(as_tensor(tiles[i : i + FORWARD], self.device)) for i in range(0, len(tiles), FORWARD)]
+        scores = torch.cat(parts).float().cpu().numpy()
+        return scores.reshape(pixels.shape[:2]).max(axis=1)
+
+    def score_source(self, source: Source, *, progress: Callable[[int], None] | None = None) -> Scored:
+        """Scores of every readable picture, streaming: memory does not grow with the number of pictures' pixels."""
+        unreadable: dict[int, str] = {}
+        indices, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+        for chunk in stream(source, self.preprocessing, unreadable=unreadable, progress=progress):
+            indices.append(chunk.indices)
+            scores.append(self.score_pixels(chunk.pixels))
+        return Scored(np.concatenate(indices), np.concatenate(scores), unreadable)
+
+    def score(self, images: Any) -> NDArray[np.float32]:
+        """Scores of pictures: a folder, a file, or an array as `open_source` takes it. Returns: (N,) float32, the readable ones."""
+        return self.score_source(open_source(images)).scores
+
+    def predict(self, images: Any, *, bar: bool = False) -> Predictions:
+        """Score, p-value and verdict of each picture of a folder, a file, an array or a Source."""
+        source = open_source(images)
+        with progress("score", len(source), shown=bar) as show:
+            scored = self.score_source(source, progress=show)
+        p, novel = self.judge(scored.scores)
+        names = [source.names[i] for i in scored.indices]
+        return Predictions(names, scored.scores, p, novel, {source.names[i]: why for i, why in scored.unreadable.items()})
+
+    def judge(self, scores: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
+        """p-values (N,), NaN without calibration, and whether each score is novel, None without a threshold."""
+        if len(self.calibration) == 0:
+            return np.full(len(scores), np.nan), None
+        p = calibrate.p_values(scores, self.calibration)
+        return p, None if self.threshold is None else scores > self.threshold
+
+    def heatmap(self, picture: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Where a picture (H, W) or (H, W, 3) is novel: (H, W) float32 from 0, smoothed; None where the method cannot say."""
+        tiles = as_tensor(prepare(picture, self.preprocessing), self.device)
+        maps = self.scorer.heatmap(tiles)
+        if maps is None:
+            return None
+        smooth = heatmap.smooth(maps.float().cpu().numpy())
+        return heatmap.to_picture(smooth, self.preprocessing, (picture.shape[0], picture.shape[1]))
+
+    def saw(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which pictures, by content hash (N,), training saw: (N,)."""
+        return np.isin(hashes >> np.uint64(32), self.trained_on)
+
+    def recalibrated(self, scores: NDArray[np.floating] | None, false_alarm_rate: float) -> "Detector":
+        """The same detector with other calibration scores (None keeps them) or another stated rate."""
+        calibration = self.calibration if scores is None else np.sort(np.asarray(scores, np.float64))
+        return replace(self, calibration=calibration, false_alarm_rate=false_alarm_rate)
+
+    def cost(self) -> tuple[int, int]:
+        """Numbers kept (parameters, or the pixels of kept pictures) and multiply-adds to score one image."""
+        state = self.scorer.state()
+        size, channels = self.preprocessing.size, self.preprocessing.channels
+        with FlopCounterMode(display=False) as counter:
+            self.scorer.score(torch.zeros(1, channels, size, size, device=self.device))
+        return sum(t.numel() for t in state.values()), counter.get_total_flops() // 2
+
+    def describe(self) -> dict[str, Any]:
+        """What `novelette info` prints."""
+        params, macs = self.cost()
+        return {
+            "method": self.method,
+            "params": params,
+            "macs": macs,
+            "image_size": self.preprocessing.size,
+            "channels": self.preprocessing.channels,
+            "frame": self.preprocessing.frame,
+            "tiles": self.preprocessing.tiles,
+            "threshold": self.threshold,
+            "false_alarm_rate": self.false_alarm_rate,
+            "calibration_pictures": len(self.calibration),
+            "contains_training_pictures": self.scorer.keeps_pictures,
+            "seed": self.seed,
+            "version": self.provenance.get("versions", {}).get("novelette"),
+            "config": self.config.model_dump(mode="json"),
+            "provenance": self.provenance,
+        }
+
+
+def short_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    """The upper halves of content hashes, ascending and without repeats: enough to know a picture again, at 4 bytes a picture."""
+    return np.unique((hashes >> np.uint64(32)).astype(np.uint32))

@@ -1,0 +1,224 @@
+"""The honest figures of a detector on labelled pictures, with plain k-nearest-neighbours on the same pictures beside them."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from novelette import metrics
+from novelette.data.images import Preprocessing, as_tensor, stream
+from novelette.data.sources import Source
+from novelette.errors import InputError
+
+NEIGHBOURS = 5  # k of both kNNs, as in the published comparisons
+BLOCK = 256  # images that a kNN sees at a time
+
+Score = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # prepared pictures (n, T, C, S, S) -> scores (n,)
+
+
+class Scoring(Protocol):
+    """The part of a Detector that an evaluation needs."""
+
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+    @property
+    def threshold(self) -> float | None: ...
+    def score_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Scores of labelled pictures, and what they come to. A figure that could not be computed is None, and `notes` says why.
+
+    Attributes:
+        names, indices, scores, labels: of the n readable pictures: names; positions in the source (n,); (n,) float32; (n,) of 0 and 1.
+        auroc, auroc_low, auroc_high: with its 95 % bootstrap interval.   aupr.   fpr95: false-positive rate at 95 % true positives.
+        precision, false_alarm_rate, miss_rate: at the detector's threshold; None without one.
+        knn_auroc, knn_cosine_auroc: of k-nearest-neighbours, Euclidean and cosine, on the same pictures.
+        seconds: that the detector took, decoding included, the kNNs and the interval not.
+        unreadable: name -> why, of the pictures that were left out.   notes: sentences for a person.
+    """
+
+    names: tuple[str, ...]
+    indices: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    threshold: float | None
+    auroc: float | None
+    auroc_low: float | None
+    auroc_high: float | None
+    aupr: float | None
+    fpr95: float | None
+    precision: float | None
+    false_alarm_rate: float | None
+    miss_rate: float | None
+    knn_auroc: float | None
+    knn_cosine_auroc: float | None
+    n_normal: int
+    n_novel: int
+    seconds: float
+    unreadable: dict[str, str]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as one flat JSON object, null for what could not be computed."""
+        figures = (
+            "auroc auroc_low auroc_high aupr fpr95 precision false_alarm_rate miss_rate knn_auroc knn_cosine_auroc "
+            "n_normal n_novel seconds threshold"
+        )
+        out: dict[str, Any] = {name: getattr(self, name) for name in figures.split()}
+        return out | {"unreadable": len(self.unreadable), "note": " ".join(self.notes) or None}
+
+
+def evaluate(
+    detector: Scoring,
+    source: Source,
+    labels: ArrayLike,
+    *,
+    train: NDArray[np.uint8] | None,
+    train_hashes: Set[int] = frozenset(),
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Score labelled pictures, once, with the detector and with both kNNs, and compute every figure.
+
+    Args:
+        source, labels: pictures, and as many labels: 1 novel, 0 normal.
+        train: the detector's own training pictures, prepared as it prepares them, uint8 (N, C, S, S) or (N, T, C, S, S), for the kNNs;
+            None when they are not at hand.
+        train_hashes: content hashes of the training pictures, to count pictures that the detector has seen.
+        seed: of the bootstrap.   progress: called with the number of pictures done.
+    Raises: InputError if the labels do not fit the pictures, or no picture can be read.
+    """
+    labels = np.asarray(labels).astype(np.int64)
+    if labels.shape != (len(source),) or not np.isin(labels, (0, 1)).all():
+        raise InputError(f"{len(source)} pictures need as many labels, 0 (normal) or 1 (novel), and {labels.size} were given")
+    scored = _score_once(detector, source, knns(train), progress)
+    labels = labels[scored.indices]
+    n_normal, n_novel = int((labels == 0).sum()), int((labels == 1).sum())
+    notes = _notes(train, n_normal, n_novel, sum(h in train_hashes for h in scored.hashes), detector.threshold)
+    figures = _figures(scored, labels, detector.threshold, seed)
+    return Evaluation(
+        names=tuple(source.names[i] for i in scored.indices),
+        indices=scored.indices,
+        scores=scored.scores["detector"],
+        labels=labels,
+        threshold=detector.threshold,
+        n_normal=n_normal,
+        n_novel=n_novel,
+        seconds=scored.seconds,
+        unreadable={source.names[i]: why for i, why in sorted(scored.unreadable.items())},
+        notes=tuple(notes),
+        **figures,
+    )
+
+
+def knns(train: NDArray[np.uint8] | None) -> dict[str, Score]:
+    """Both kNNs fitted on prepared pictures: uint8 (N, C, S, S) or (N, T, C, S, S), every tile a neighbour; {} if too few or None.
+
+    Each gives (n, T, C, S, S) its scores (n,): the mean distance to the 5 nearest, the worst of a picture's tiles.
+    """
+    if train is None or _images(train) < NEIGHBOURS:
+        return {}
+    import torch
+
+    from novelette.methods import knn
+
+    images = torch.from_numpy(train.reshape(-1, *train.shape[-3:]))
+    cpu = torch.device("cpu")
+
+    def scores_of(config: knn.Config) -> Score:
+        scorer = knn.fit(images, config, seed=0, device=cpu, run=None)
+
+        def score(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            tiles = pixels.reshape(-1, *pixels.shape[2:])
+            parts = [scorer.score(as_tensor(tiles[i : i + BLOCK])).numpy() for i in range(0, len(tiles), BLOCK)]
+            return np.concatenate(parts).reshape(pixels.shape[:2]).max(axis=1)
+
+        return score
+
+    return {
+        "knn_auroc": scores_of(knn.Config(k=NEIGHBOURS, metric="euclidean")),
+        "knn_cosine_auroc": scores_of(knn.Config(k=NEIGHBOURS, metric="cosine")),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """What one pass over the pictures left: scores by name, "detector" and the kNNs', each (n,)."""
+
+    indices: NDArray[np.int64]
+    hashes: list[int]
+    scores: dict[str, NDArray[np.float32]]
+    unreadable: dict[int, str]
+    seconds: float
+
+
+def _score_once(detector: Scoring, source: Source, others: dict[str, Score], progress: Callable[[int], None] | None) -> _Scored:
+    """Decode each picture once and show it to the detector and to the others. Raises: InputError if none can be read."""
+    unreadable: dict[int, str] = {}
+    indices: list[NDArray[np.int64]] = []
+    hashes: list[int] = []
+    scores: dict[str, list[NDArray[np.float32]]] = {name: [] for name in ("detector", *others)}
+    began, aside = time.perf_counter(), 0.0
+    for chunk in stream(source, detector.preprocessing, unreadable=unreadable, progress=progress):
+        indices.append(np.asarray(chunk.indices, np.int64))
+        hashes += [int(h) for h in chunk.hashes]
+        scores["detector"].append(detector.score_pixels(chunk.pixels))
+        stopped = time.perf_counter()
+        for name, score in others.items():
+            scores[name].append(score(chunk.pixels))
+        aside += time.perf_counter() - stopped
+    seconds = time.perf_counter() - began - aside
+    if not indices:
+        raise InputError("there are no pictures to evaluate: give a folder with normal/ and novel/ pictures in it")
+    joined = {name: np.concatenate(parts) for name, parts in scores.items()}
+    return _Scored(np.concatenate(indices), hashes, joined, unreadable, seconds)
+
+
+def _figures(scored: _Scored, labels: NDArray[np.int64], threshold: float | None, seed: int) -> dict[str, float | None]:
+    """Every figure by its name in Evaluation."""
+    names = "auroc auroc_low auroc_high aupr fpr95 precision false_alarm_rate miss_rate knn_auroc knn_cosine_auroc"
+    out: dict[str, float | None] = dict.fromkeys(names.split())
+    scores = scored.scores["detector"]
+    if len(np.unique(labels)) == 2:
+        low, high = metrics.auroc_interval(scores, labels, seed=seed)
+        out |= {"auroc": metrics.auroc(scores, labels), "auroc_low": low, "auroc_high": high}
+        out |= {"aupr": metrics.aupr(scores, labels), "fpr95": metrics.fpr_at_tpr(scores, labels)}
+        out |= {name: metrics.auroc(s, labels) for name, s in scored.scores.items() if name != "detector"}
+    if threshold is not None:
+        out["precision"] = _known(metrics.precision_at(scores, labels, threshold))
+        alarms, misses = metrics.rates_at(scores, labels, threshold)
+        out |= {"false_alarm_rate": _known(alarms), "miss_rate": _known(misses)}
+    return out
+
+
+def _notes(train: NDArray[np.uint8] | None, n_normal: int, n_novel: int, seen: int, threshold: float | None) -> Iterator[str]:
+    """Sentences on what is missing, or to be taken with care."""
+    if not n_normal or not n_novel:
+        missing = "normal" if not n_normal else "novel"
+        yield f"There are no {missing} pictures, so there is nothing to tell apart: AUROC, AUPR and FPR at 95 % TPR are not computed."
+    if train is None:
+        yield "The training pictures are not at hand, so k-nearest-neighbours could not be fitted beside the detector."
+    elif _images(train) < NEIGHBOURS:
+        yield f"{_images(train)} training pictures are too few for k-nearest-neighbours, which needs {NEIGHBOURS}."
+    if seen:
+        yield (
+            f"{seen} of these {n_normal + n_novel} pictures {'is' if seen == 1 else 'are'} also among the training pictures: "
+            "the figures flatter the detector, and kNN still more."
+        )
+    if threshold is None:
+        yield "The detector has no threshold, so it calls nothing novel; `novelette calibrate` sets one from normal pictures."
+
+
+def _images(train: NDArray[np.uint8]) -> int:
+    """How many images, tiles counted one by one, (N, C, S, S) or (N, T, C, S, S) holds."""
+    return math.prod(train.shape[:-3])
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,44 @@
+"""Evaluating a saved detector: the labelled pictures that a person names, and the training pictures for the kNNs beside it."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novelette.data.images import load
+from novelette.data.select import Selection, Where, found_again, labelled_pictures, normal_pictures
+from novelette.detector import Detector
+from novelette.errors import InputError
+from novelette.evaluate import Evaluation, evaluate
+from novelette.progress import progress
+
+
+def evaluate_detector(
+    detector: Detector, source: Any, where: Where, train: str | None, *, seed: int = 0, bar: bool = False
+) -> tuple[Evaluation, Selection]:
+    """Evaluate on labelled pictures; both kNNs are fitted on `train`, or on the pictures that the detector was fitted on.
+
+    Args: source: as `labelled_pictures` takes it.   seed: of the bootstrap.
+    """
+    selection = labelled_pictures(source, where)
+    assert selection.labels is not None
+    neighbours = training_pixels(detector, train, where)
+    with progress("evaluate", len(selection.source), shown=bar) as show:
+        evaluation = evaluate(detector, selection.source, selection.labels, train=neighbours, seed=seed, progress=show)
+    return evaluation, selection
+
+
+def training_pixels(detector: Detector, train: str | None, where: Where) -> NDArray[np.uint8] | None:
+    """Prepared images (N, T, C, S, S) of `train`, or those that the detector trained on; None when they are not at hand any more."""
+    if train is not None:
+        return load(normal_pictures(train, where).source, detector.preprocessing).pixels
+    described = detector.provenance.get("source")
+    if described is None:
+        return None
+    try:
+        source, was = found_again(described, where.data_roots)
+        loaded = load(normal_pictures(source, was).source, detector.preprocessing)
+    except InputError:
+        return None
+    mine = detector.saw(loaded.hashes)
+    return loaded.pixels[mine] if mine.any() else None

@@ -1,0 +1,43 @@
+"""Formulas that two or more methods use, unreduced: one value per image."""
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+
+def reconstruction_l1(x: Tensor, x_hat: Tensor) -> Tensor:
+    """Mean absolute difference of image and reconstruction, ⟨|x - x̂|⟩: S_con of P-KDGAN, Eq. 2.
+
+    Args: x, x_hat: (N, C, H, W), in [-1, 1].   Returns: (N,).
+    """
+    return (x - x_hat).abs().flatten(1).mean(1)
+
+
+def generator_loss(
+    x: Tensor, x_hat: Tensor, z: Tensor, z_hat: Tensor, f: Tensor, f_hat: Tensor, *, w_con: float, w_enc: float, w_adv: float
+) -> Tensor:
+    """Generator objective of an encoder-decoder-encoder GAN, one value per image.
+
+        L_g = w_con ⟨|x - x̂|⟩ + w_enc ⟨(z - ẑ)²⟩ + w_adv ⟨(f(x) - f(x̂))²⟩        (P-KDGAN, Eqs. 2-5)
+
+    Args:
+        x, x_hat: image and reconstruction, (N, C, H, W), in [-1, 1].
+        z, z_hat: latents of x and of x_hat, (N, Z).
+        f, f_hat: the discriminator's features of x and x_hat, (N, ...).
+    Returns: (N,), not reduced.
+    Deviation: ⟨·⟩ is a mean over elements: the paper's L1 norm becomes the mean absolute and its L2 norms the mean squared difference,
+        as in GANomaly's code, so that the weights keep their meaning at any image size.
+    """
+    l_con = reconstruction_l1(x, x_hat)
+    l_enc = (z - z_hat).square().mean(1)
+    l_adv = (f - f_hat).square().flatten(1).mean(1)
+    return w_con * l_con + w_enc * l_enc + w_adv * l_adv
+
+
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Cross-entropy of a discriminator on an image and its reconstruction, one value per image.
+
+        L_d = -½ [log D(x) + log(1 - D(x̂))],   D = σ(logit)                      (P-KDGAN, Eq. 1; S_ce of Table I)
+
+    Args: real, fake: logits of x and of x̂, (N,).   Returns: (N,), not reduced.
+    """
+    return (softplus(-real) + softplus(fake)) / 2

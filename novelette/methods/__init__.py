@@ -1,0 +1,10 @@
+"""One readable file a method, each with the same five names: PAPER, Config, TINY, fit, Scorer (and paper(), the paper's own recipe)."""
+
+from types import ModuleType
+
+from novelette.methods import ede_gan, knn
+
+METHODS: dict[str, ModuleType] = {
+    "ede-gan": ede_gan,
+    "knn": knn,
+}

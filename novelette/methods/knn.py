@@ -1,0 +1,145 @@
+"""k-nearest-neighbours on pixels: the baseline that every detector has to beat.
+
+Novelty is the mean distance to the k nearest training images, or the distance to the k-th.
+"""
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+from novelette.data.images import as_tensor
+from novelette.errors import InputError
+from novelette.settings import setting
+from novelette.training import Run
+
+PAPER = "Ramaswamy, Rastogi, Shim: Efficient algorithms for mining outliers from large data sets (SIGMOD 2000); a technical report, 2.1"
+
+QUERIES, NEIGHBOURS = 512, 8192  # a block of distances is at most 512 x 8192 floats: 16 MiB, however many images there are
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """Nothing is trained: the detector keeps the training images."""
+
+    k: int = setting(5, "how many nearest training pictures count", ge=1, le=1000)
+    metric: Literal["cosine", "euclidean"] = setting(
+        "cosine", "distance: of pixels, or of unit vectors of pixels less the picture's own mean"
+    )
+    reduce: Literal["mean", "kth"] = setting("mean", "the score is the mean distance to the k nearest, or the k-th distance")
+
+
+TINY = Config(k=3)
+
+
+def paper() -> Config:
+    """Plain Euclidean distances, as in the technical report's survey."""
+    return Config(metric="euclidean")
+
+
+def fit(
+    images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run | None = None
+) -> "Scorer":
+    """Keep normal images, uint8 (N, C, S, S). Raises: InputError when there are fewer than k."""
+    if len(images) < config.k:
+        raise InputError(f"--k {config.k} needs at least {config.k} training pictures, and there are {len(images)}")
+    return Scorer(config, images.to(device))
+
+
+def vectors(images: Tensor, metric: str) -> Tensor:
+    """Images (N, C, S, S) in [-1, 1] as rows (N, C * S * S): as they are, or less their mean and scaled to length 1."""
+    rows = images.flatten(1)
+    if metric == "cosine":
+        rows = rows - rows.mean(1, keepdim=True)
+        rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    return rows
+
+
+class Rows:
+    """The vectors of uint8 images (N, C, S, S), made when they are asked for: N of them as floats may not fit in memory."""
+
+    def __init__(self, images: Tensor, metric: str) -> None:
+        self.images, self.metric = images, metric
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, which: slice | Tensor) -> Tensor:
+        return vectors(as_tensor(self.images[which]), self.metric)
+
+
+def nearest(queries: Tensor, rows: Rows | Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k nearest of `rows` (N, F) to each of `queries` (Q, F), exactly, in memory that does not grow with N.
+
+    Returns: Euclidean distances and indices, (Q, k) each, nearest first. Candidates come from |a|² - 2ab, which cancels in float32, so
+    twice as many as asked are taken and their distances computed again from differences.
+    """
+    best_d = queries.new_full((len(queries), 0), torch.inf)
+    best_i = torch.zeros((len(queries), 0), dtype=torch.long, device=queries.device)
+    for start in range(0, len(rows), NEIGHBOURS):
+        block = rows[start : start + NEIGHBOURS]
+        d = block.square().sum(1) - 2 * queries @ block.T  # |q|² is the same for all
+        d, i = d.topk(min(2 * k, len(block)), largest=False)
+        best_d, best_i = torch.cat([best_d, d], 1), torch.cat([best_i, i + start], 1)
+        best_d, keep = best_d.topk(min(2 * k, best_d.shape[1]), largest=False)
+        best_i = best_i.gather(1, keep)
+    exact = torch.stack([(rows[column] - queries).norm(dim=1) for column in best_i.T], dim=1)
+    exact, order = exact.topk(k, largest=False)
+    return exact, best_i.gather(1, order)
+
+
+class Scorer:
+    """The training images and a distance.
+
+    Args: images: uint8 (N, C, S, S).
+    """
+
+    keeps_pictures = True
+
+    def __init__(self, config: Config, images: Tensor) -> None:
+        self.config = config
+        self.neighbours = Neighbours(config, images)
+
+    @torch.inference_mode()
+    def score(self, x: Tensor) -> Tensor:
+        """Mean, or k-th, distance to the k nearest training images: (N, C, S, S) in [-1, 1] -> (N,)."""
+        return torch.cat([self.neighbours(part) for part in x.split(QUERIES)])
+
+    @torch.inference_mode()
+    def heatmap(self, x: Tensor) -> Tensor:
+        """|x - nearest training image|, averaged over channels: (N, C, S, S) -> (N, S, S)."""
+        _, index = nearest(vectors(x, self.config.metric), self.neighbours.rows, 1)
+        return (x - as_tensor(self.neighbours.images[index[:, 0]])).abs().mean(1)
+
+    def module(self) -> nn.Module:
+        return self.neighbours
+
+    def state(self) -> dict[str, Tensor]:
+        return {"images": self.neighbours.images}
+
+    @classmethod
+    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
+        """Rebuild from `state()`. Raises: RuntimeError when the images are of another shape."""
+        images = state["images"]
+        if images.dim() != 4 or images.shape[1:] != (channels, size, size):
+            raise RuntimeError(f"images of shape {tuple(images.shape)} where (N, {channels}, {size}, {size}) was expected")
+        return cls(config, images)
+
+
+class Neighbours(nn.Module):
+    """Images (N, C, S, S) in [-1, 1] to scores (N,)."""
+
+    images: Tensor
+
+    def __init__(self, config: Config, images: Tensor) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("images", images)
+
+    @property
+    def rows(self) -> Rows:
+        return Rows(self.images, self.config.metric)
+
+    def forward(self, x: Tensor) -> Tensor:
+        d, _ = nearest(vectors(x, self.config.metric), self.rows, self.config.k)
+        return d.mean(1) if self.config.reduce == "mean" else d[:, -1]

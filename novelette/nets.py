@@ -1,0 +1,115 @@
+"""DCGAN encoder, decoder and discriminator at any width, image size and channel count.
+
+P-KDGAN, Table 1 (papers 000 and 001): convolutions of 4x4 without biases; a downsampling block is convolution (stride 2, padding 1),
+normalization, LeakyReLU(0.2); the head is a 4x4 convolution without padding that takes 4x4 pixels to one, with neither normalization
+nor activation. The decoder mirrors the encoder with transposed convolutions and ReLU, and ends in Tanh.
+
+Stacking. Every network can be `models` independent networks in one: M networks of C channels are one network of M * C channels whose
+convolutions have M groups. A tensor (N, M, C, H, W) enters as (N, M * C, H, W). Normalization, activations and Adam act on each channel
+or weight alone, so the M networks train exactly as they would apart; `models=1` is the plain network.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Norm = Literal["image", "batch"]
+
+
+def depth(size: int) -> int:
+    """Downsampling blocks that take size x size pixels to 4x4: log2(size) - 2."""
+    return size.bit_length() - 3
+
+
+def block_widths(widths: Sequence[int], size: int, cap: int = 256) -> tuple[int, ...]:
+    """Channels of each downsampling block: `widths` itself if it names every block, or u, 2u, 4u, ... up to `cap` from a single u.
+
+    Raises: ValueError when several widths are given and their count is not the number of blocks that `size` needs.
+    """
+    blocks = depth(size)
+    if len(widths) == 1:
+        return tuple(min(widths[0] * 2**i, max(cap, widths[0])) for i in range(blocks))
+    if len(widths) != blocks:
+        shown = "-".join(map(str, widths))
+        raise ValueError(
+            f"--widths {shown} names {len(widths)} blocks, but images of {size} px need {blocks}: give {blocks} numbers or one"
+        )
+    return tuple(widths)
+
+
+def normalization(channels: int, norm: Norm) -> nn.Module:
+    """Affine normalization of (N, channels, H, W) over H and W.
+
+    `image`: each image by its own mean and variance, which is BatchNorm in training mode at batch size 1; written as GroupNorm with one
+    channel a group, so a score never depends on the batch. `batch`: BatchNorm, for the batch-size study of paper 001.
+    """
+    return nn.GroupNorm(channels, channels) if norm == "image" else nn.BatchNorm2d(channels)
+
+
+class Encoder(nn.Module):
+    """Images (N, M * C, S, S) to latents (N, M * out): P-KDGAN, Table 1, E(x).
+
+    `features` gives the activations before the last convolution, (N, M * widths[-1], 4, 4): f(x) of Eq. 4 where the encoder is D.
+    """
+
+    def __init__(
+        self, channels: int, widths: Sequence[int], out: int, *, norm: Norm = "image", norm_first: bool = True, models: int = 1
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for i, (c_in, c_out) in enumerate(pairwise([channels, *widths])):
+            layers.append(nn.Conv2d(models * c_in, models * c_out, 4, 2, 1, bias=False, groups=models))
+            if i > 0 or norm_first:
+                layers.append(normalization(models * c_out, norm))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Conv2d(models * widths[-1], models * out, 4, 1, 0, bias=False, groups=models)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x)).flatten(1)
+
+
+class Decoder(nn.Module):
+    """Latents (N, M * latent) to images (N, M * C, S, S) in [-1, 1]: P-KDGAN, Table 1, D(x)."""
+
+    def __init__(self, channels: int, widths: Sequence[int], latent: int, *, norm: Norm = "image", models: int = 1) -> None:
+        super().__init__()
+        top = widths[-1]
+        layers: list[nn.Module] = [
+            nn.ConvTranspose2d(models * latent, models * top, 4, 1, 0, bias=False, groups=models),
+            normalization(models * top, norm),
+            nn.ReLU(inplace=True),
+        ]
+        for c_in, c_out in pairwise(reversed(widths)):
+            layers += [
+                nn.ConvTranspose2d(models * c_in, models * c_out, 4, 2, 1, bias=False, groups=models),
+                normalization(models * c_out, norm),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [nn.ConvTranspose2d(models * widths[0], models * channels, 4, 2, 1, bias=False, groups=models), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z[:, :, None, None])
+
+
+def draw_weights(net: nn.Module, rngs: Sequence[torch.Generator], models: Iterable[int] | None = None) -> None:
+    """Draw the weights anew, in place, as DCGAN does: convolutions from N(0, 0.02), normalization weights from N(1, 0.02), biases 0.
+
+    Args:
+        rngs: one CPU generator per stacked model; model m's weights depend on rngs[m] alone.
+        models: which of the stacked models to draw; all of them by default.
+    """
+    for layer in net.modules():
+        if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.GroupNorm | nn.BatchNorm2d):
+            continue
+        mean = 0.0 if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) else 1.0
+        weights = layer.weight.data.chunk(len(rngs))
+        biases = None if layer.bias is None else layer.bias.data.chunk(len(rngs))
+        for m in range(len(rngs)) if models is None else models:
+            weights[m].copy_(torch.empty(weights[m].shape).normal_(mean, 0.02, generator=rngs[m]))
+            if biases is not None:
+                biases[m].zero_()

@@ -1,0 +1,124 @@
+"""What `novelette score` writes: tables of scores, and heat maps laid over the pictures."""
+
+import csv
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from novelette import heatmap
+from novelette.data.sources import Source, SubsetSource, UnreadablePicture
+from novelette.detector import Detector, Predictions
+from novelette.errors import InputError
+from novelette.progress import progress
+
+COLUMNS = ("path", "score", "p_value", "novel")
+SCALED_BY = 64  # pictures that set the common colour scale of a folder of heat maps
+
+
+def check(output: Path | None, heatmaps: Path | None, *, force: bool) -> None:
+    """Refuse, before any work, outputs that cannot or must not be written. Raises: InputError."""
+    if output is not None and output.suffix not in (".csv", ".jsonl"):
+        raise InputError(f"-o {output} must end in .csv or .jsonl")
+    for path in (output, heatmaps):
+        if path is None:
+            continue
+        if path.exists() and not force and not (path.is_dir() and not any(path.iterdir())):
+            raise InputError(f"{path} exists: give --force to replace it, or another name")
+        if path.exists() and path.is_dir() != (path is heatmaps):
+            raise InputError(f"{path} is {'a folder' if path.is_dir() else 'a file'} and cannot be replaced: give another name")
+        folder = path if path.is_dir() else path.absolute().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+
+
+def rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
+    """A row a readable picture, in order; null p-value and verdict where there is no calibration or threshold."""
+    for i, name in enumerate(predictions.names):
+        p = float(predictions.p_value[i])
+        yield {
+            "path": name,
+            "score": float(predictions.score[i]),
+            "p_value": None if math.isnan(p) else p,
+            "novel": None if predictions.novel is None else bool(predictions.novel[i]),
+        }
+
+
+def csv_text(predictions: Predictions) -> str:
+    """The rows as CSV; nulls are empty, `novel` is true or false."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows(predictions):
+        novel = "" if row["novel"] is None else str(row["novel"]).lower()
+        p = "" if row["p_value"] is None else f"{row['p_value']:.6g}"
+        writer.writerow([row["path"], repr(row["score"]), p, novel])
+    return text.getvalue()
+
+
+def write(predictions: Predictions, output: Path) -> None:
+    """Write the rows as CSV or JSON lines, by the file's ending, whole or not at all."""
+    if output.suffix == ".csv":
+        text = csv_text(predictions)
+    else:
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(predictions))
+    with tempfile.NamedTemporaryFile("w", dir=output.absolute().parent, delete=False, encoding="utf-8") as part:
+        try:
+            part.write(text)
+            part.close()
+            os.chmod(part.name, 0o644)
+            os.replace(part.name, output)
+        except BaseException:
+            os.unlink(part.name)
+            raise
+
+
+def sentence(predictions: Predictions, i: int) -> str:
+    """One picture in words."""
+    p, novel = predictions.p_value[i], predictions.novel
+    verdict = "" if novel is None else ", novel" if novel[i] else ", normal"
+    return f"{predictions.names[i]}: score {predictions.score[i]:.6g}" + ("" if math.isnan(p) else f", p = {p:.4g}") + verdict
+
+
+def summary(predictions: Predictions) -> str:
+    """How many pictures, and how many are novel."""
+    count = f"{len(predictions.names):,} pictures"
+    return count if predictions.novel is None else f"{count}, {int(predictions.novel.sum()):,} novel"
+
+
+def write_heatmaps(detector: Detector, source: Source, folder: Path, *, bar: bool = False) -> int:
+    """Write PATH.png for every readable picture: the picture with its heat map laid over, all on one colour scale.
+
+    Returns: how many.   Raises: InputError when the method has no heat maps.
+    """
+    step = max(1, len(source) // SCALED_BY)
+    sample = [heat for _, _, heat in _maps(detector, SubsetSource(source, range(0, len(source), step)))]
+    scale = heatmap.heat_scale(sample)
+    count = 0
+    with progress("heat maps", len(source), shown=bar) as show:
+        for name, picture, heat in _maps(detector, source):
+            path = folder / (name.replace("..", "_").lstrip("/") + ".png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(heatmap.overlay(picture, heat, scale)).save(path)
+            count += 1
+            show(count)
+    return count
+
+
+def _maps(detector: Detector, source: Source) -> Iterator[tuple[str, Any, Any]]:
+    for i, name in enumerate(source.names):
+        try:
+            picture = source.read(i)
+        except UnreadablePicture:
+            continue  # `score` has listed it
+        heat = detector.heatmap(picture)
+        if heat is None:
+            raise InputError(f"{detector.method} cannot say where a picture is novel: leave out --heatmaps")
+        yield name, picture, heat

@@ -1,0 +1,223 @@
+"""The report of an evaluation: one HTML page that stands alone, with pictures and plots inside and no scripts."""
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import date
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from tempfile import NamedTemporaryFile
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from novelette.charts import histogram_chart, roc_chart
+from novelette.data.images import Preprocessing
+from novelette.data.sources import Source
+from novelette.errors import InputError
+from novelette.evaluate import Evaluation
+from novelette.gallery import galleries
+from novelette.heatmap import COLOURS
+from novelette.metrics import share_interval
+from novelette.verdict import count, percent, verdict
+
+LISTED = 20  # unreadable pictures named
+LONGEST = 300  # characters of a value in the provenance
+
+Row = tuple[str, str, str, str]  # figure, value, 95 % interval, what to compare it with
+
+
+class Reported(Protocol):
+    """The part of a Detector that a report shows."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def config(self) -> BaseModel: ...
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+    @property
+    def threshold(self) -> float | None: ...
+    @property
+    def false_alarm_rate(self) -> float: ...
+    @property
+    def calibration(self) -> NDArray[np.float64]: ...
+    @property
+    def provenance(self) -> dict[str, Any]: ...
+    @property
+    def seed(self) -> int: ...
+    def heatmap(self, picture: NDArray[np.uint8]) -> NDArray[np.float32] | None: ...
+
+
+def write_report(folder: Path, detector: Reported, evaluation: Evaluation, source: Source, *, title: str) -> Path:
+    """Write folder/index.html: findings, plots, the most and least novel pictures, the mistakes, all figures, the settings.
+
+    Args: source: the evaluated one; the few pictures shown are read from it again.
+    Returns: the path of the page, written in one step: an interrupted report leaves an older one as it was.
+    Raises: InputError if it cannot be written.
+    """
+    page = render(detector, evaluation, source, title=title)
+    path = Path(folder) / "index.html"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".index-", delete=False) as file:
+            try:
+                file.write(page)
+                file.close()
+                os.chmod(file.name, 0o644)
+                os.replace(file.name, path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"the report cannot be written to {folder}: {reason}; give another folder with -o") from error
+    return path
+
+
+def render(detector: Reported, evaluation: Evaluation, source: Source, *, title: str) -> str:
+    """The page as text."""
+    findings = verdict(detector, evaluation)
+    template = Template(files("novelette").joinpath("report.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        title=escape(title),
+        lead=_words(findings[0].text) if findings else "Nothing could be compared.",
+        findings="".join(f'<li class="{f.tone}">{_words(f.text)}</li>' for f in findings[1:]),
+        tiles=_tiles(detector, evaluation),
+        charts=_charts(evaluation),
+        galleries=galleries(detector, evaluation, source),
+        figures=_figures(detector, evaluation),
+        unreadable=_unreadable(evaluation),
+        settings=_settings(detector),
+        colours=", ".join(f"rgb({r:.0f} {g:.0f} {b:.0f})" for r, g, b in COLOURS),
+        footer=f"Made by novelette on {date.today():%d %B %Y}. A score is higher the more novel a picture is.",
+    )
+
+
+def _words(text: str) -> str:
+    """A sentence as HTML; `commands` in backquotes become code."""
+    parts = escape(text).replace(" %", "&nbsp;%").split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+
+
+def _tiles(detector: Reported, e: Evaluation) -> str:
+    """The three or four figures that matter, large."""
+    tiles = []
+    if e.auroc is not None:
+        tiles.append((f"{e.auroc:.3f}", f"AUROC, {e.auroc_low:.3f} to {e.auroc_high:.3f}"))
+    known = {"Euclidean": e.knn_auroc, "cosine": e.knn_cosine_auroc}
+    best = max((area, name) for name, area in known.items() if area is not None) if any(known.values()) else None
+    if best is not None:
+        tiles.append((f"{best[0]:.3f}", f"AUROC of the better kNN, {best[1]}"))
+    if e.false_alarm_rate is not None:
+        stated = f"{100 * detector.false_alarm_rate:g} %"
+        tiles.append((percent(e.false_alarm_rate, e.n_normal), f"false alarms; {stated} stated"))
+    if e.miss_rate is not None:
+        tiles.append((percent(e.miss_rate, e.n_novel), "of the novel pictures missed"))
+    return "".join(f'<div class="card tile"><b>{value}</b><span>{text}</span></div>' for value, text in tiles)
+
+
+def _charts(e: Evaluation) -> str:
+    """Histograms, and the ROC curve where there are both kinds."""
+    key = '<span class="key"><i class="normal"></i>normal<i class="novel"></i>novel</span>'
+    histogram = histogram_chart(e.scores, e.labels, e.threshold)
+    out = f'<figure class="card chart"><figcaption>Scores {key}</figcaption>{histogram}</figure>'
+    if e.auroc is None:
+        return out
+    known = e.false_alarm_rate is not None and e.miss_rate is not None
+    point = (float(e.false_alarm_rate or 0), 1 - float(e.miss_rate or 0)) if known else None
+    return out + f'<figure class="card chart"><figcaption>ROC curve</figcaption>{roc_chart(e.scores, e.labels, point)}</figure>'
+
+
+def _figures(detector: Reported, e: Evaluation) -> str:
+    """The table's rows; what could not be computed is left out, and the findings say why."""
+    n = e.n_normal + e.n_novel
+    rows: list[Row] = []
+    if e.auroc is not None:
+        rows.append(("AUROC", f"{e.auroc:.4f}", f"{e.auroc_low:.4f} to {e.auroc_high:.4f}", "chance: 0.5"))
+    for name, area in (("Euclidean", e.knn_auroc), ("cosine", e.knn_cosine_auroc)):
+        if area is not None:
+            rows.append((f"AUROC of k-nearest-neighbours, {name}", f"{area:.4f}", "", "same pictures, 5 neighbours"))
+    if e.aupr is not None:
+        rows.append(("AUPR, novel as positive", f"{e.aupr:.4f}", "", f"chance: {e.n_novel / n:.4f}"))
+    if e.fpr95 is not None:
+        rows.append(("False-positive rate at 95 % true positives", percent(e.fpr95), "", "chance: 95 %; lower is better"))
+    if e.threshold is not None:
+        rows.append(("Threshold", f"{e.threshold:.6g}", "", f"from {count(len(detector.calibration), 'calibration score')}"))
+    if e.false_alarm_rate is not None:
+        stated = f"stated: {100 * detector.false_alarm_rate:g} %"
+        rows.append(_share_row("False-alarm rate at the threshold", e.false_alarm_rate, e.n_normal, stated))
+    if e.miss_rate is not None:
+        rows.append(_share_row("Miss rate at the threshold", e.miss_rate, e.n_novel, "lower is better"))
+    if e.precision is not None:
+        flagged = int((e.scores.astype(np.float64) > (e.threshold or 0)).sum())
+        rows.append(_share_row("Precision at the threshold", e.precision, flagged, f"chance: {percent(e.n_novel / n)}"))
+    rows.append(("Pictures", f"{n:,}", "", f"{e.n_normal:,} normal, {e.n_novel:,} novel, {len(e.unreadable):,} unreadable"))
+    rows.append(("Time, decoding included", f"{e.seconds:.2f} s", "", f"{n / max(e.seconds, 1e-9):,.0f} pictures a second"))
+    return "".join(
+        f'<tr><th scope="row">{name}</th><td class="number">{value}</td><td class="number">{interval}</td>'
+        f'<td class="soft">{beside}</td></tr>'
+        for name, value, interval, beside in rows
+    )
+
+
+def _share_row(name: str, share: float, n: int, beside: str) -> Row:
+    low, high = share_interval(round(share * n), n)
+    return name, percent(share), f"{percent(low)} to {percent(high)}", beside
+
+
+def _unreadable(e: Evaluation) -> str:
+    if not e.unreadable:
+        return ""
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(why)}</td></tr>" for name, why in list(e.unreadable.items())[:LISTED])
+    more = f"<p>And {len(e.unreadable) - LISTED:,} more.</p>" if len(e.unreadable) > LISTED else ""
+    return f'<h2>Unreadable pictures</h2><p>Left out of every figure.</p><div class="card scroll"><table>{rows}</table></div>{more}'
+
+
+def _settings(detector: Reported) -> str:
+    """Tables of the config, the preprocessing and the provenance."""
+    n = len(detector.calibration)
+    general = {
+        "method": detector.method,
+        "seed": detector.seed,
+        "stated false-alarm rate": f"{100 * detector.false_alarm_rate:g} %",
+        "calibration": f"{count(n, 'held-out normal picture')}",
+    }
+    tables = {
+        "Detector": general,
+        "Pictures": detector.preprocessing.model_dump(mode="json"),
+        "Configuration": detector.config.model_dump(mode="json"),
+        "Provenance": dict(_flat(detector.provenance)),
+    }
+    return "".join(_table(name, values) for name, values in tables.items() if values)
+
+
+def _table(name: str, values: Mapping[str, Any]) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{escape(str(key).replace("_", " "))}</th><td>{escape(_shown(value))}</td></tr>'
+        for key, value in values.items()
+    )
+    return f'<div class="card"><h3>{name}</h3><table>{rows}</table></div>'
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
+    """Nested settings as one level of "outer, inner" keys."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key}, ")
+        else:
+            yield f"{before}{key}", value
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) if len(value) <= 12 else f"{len(value):,} values"
+    text = str(value)
+    return text if len(text) <= LONGEST else text[:LONGEST] + " …"

@@ -1,0 +1,248 @@
+"""What every training loop needs: batches, a step of descent, seeds, checkpoints, the log and the progress bar. No Trainer, no hooks.
+
+A loop is resumable bit for bit because nothing random lives between steps: the order of the images is a function of (seed, epoch), and
+`Run.steps` seeds torch from (seed, step) before each step. A checkpoint is then the weights, the optimizers' moments and the step.
+"""
+
+import json
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from novelette.data.images import as_tensor
+from novelette.errors import InputError
+from novelette.progress import progress
+
+THREADS_PAY_FROM = 10_000_000  # weights x images a step; measured on two cores: 32-64-128 at batch 8 gains 1.3 times
+LOG_EVERY = 50  # steps: reading a loss waits for the device
+
+
+class Diverged(InputError):
+    """Training left the rails: the message says at which step and what to try."""
+
+
+class Interrupted(Exception):
+    """A person stopped the run; the checkpoint on disk is at `step`."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped at step {step:,}")
+        self.step = step
+
+
+class HasState(Protocol):
+    """What a checkpoint holds: modules and optimizers."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
+
+
+@dataclass
+class Run:
+    """One training run: where its log and checkpoints go, how it shows progress, which steps to keep a snapshot of.
+
+    Attributes:
+        folder: for `log.jsonl` and `checkpoint.pt`; None keeps nothing on disk.
+        settings: what must be the same for a checkpoint to be taken up again.
+        snapshot_steps: after how many steps to keep a copy of the fitted scorer in `snapshots`.
+        history: every logged line.
+    """
+
+    folder: Path | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    resume: bool = False
+    bar: bool = False
+    checkpoint_every_s: float = 30.0
+    snapshot_steps: frozenset[int] = frozenset()
+    snapshots: dict[int, Any] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    _losses: str = ""
+
+    def steps(self, total: int, parts: Mapping[str, HasState], *, seed: int, images: int = 1) -> Iterator[int]:
+        """Count from 0, or from the checkpoint, to `total`; between steps save, show, and stop when Ctrl-C asked for it.
+
+        Args: parts: modules and optimizers, for the checkpoint.   images: how many a step uses.
+        Raises: Interrupted after a signal, with the checkpoint written. InputError when a checkpoint is of another run.
+        """
+        start = self._restore(parts)
+        saved_at = time.monotonic()
+        began = time.monotonic()
+        with progress("fit", total, start=start, shown=self.bar) as show, _interrupts() as stop, _threads(parts, images):
+            for step in range(start, total):
+                if stop.is_set():
+                    self._save(step, parts)
+                    raise Interrupted(step)
+                if time.monotonic() - saved_at > self.checkpoint_every_s:
+                    self._save(step, parts)
+                    saved_at = time.monotonic()
+                torch.manual_seed(_mix(seed, step))
+                yield step
+                speed = (step + 1 - start) * images / (time.monotonic() - began)
+                show(step + 1, f"{self._losses}  {speed:,.0f} images/s")
+        self._save(total, parts)
+
+    def wants_log(self, step: int) -> bool:
+        """Whether `log` should be called after this step: every LOG_EVERY steps, since reading a loss waits for the device."""
+        return step % LOG_EVERY == LOG_EVERY - 1
+
+    def log(self, step: int, **values: Tensor | float) -> None:
+        """Write one line of the log. Tensors are averaged.
+
+        Raises: Diverged when a value is not finite.
+        """
+        line = {"step": step + 1} | {name: round(float(torch.as_tensor(v).detach().float().mean()), 6) for name, v in values.items()}
+        for name, value in line.items():
+            if not math.isfinite(value):
+                raise Diverged(f"training diverged at step {step + 1:,}: {name} is {value}; try a lower --learning-rate or another --seed")
+        self._losses = "  ".join(f"{name} {value:.4f}" for name, value in line.items() if name != "step")
+        self.history.append(line)
+        if self.folder:
+            with (self.folder / "log.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+
+    def _save(self, step: int, parts: Mapping[str, HasState]) -> None:
+        if self.folder is None:
+            return
+        state = {"step": step, "settings": json.dumps(self.settings, sort_keys=True)}
+        state |= {name: part.state_dict() for name, part in parts.items()}
+        temporary = self.folder / "checkpoint.pt.part"
+        torch.save(state, temporary)
+        os.replace(temporary, self.folder / "checkpoint.pt")
+
+    def _restore(self, parts: Mapping[str, HasState]) -> int:
+        """Load the checkpoint if this run resumes one. Returns: the step to go on with."""
+        if self.folder is None:
+            return 0
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "checkpoint.pt"
+        if not (self.resume and path.exists()):
+            (self.folder / "log.jsonl").write_text("")
+            return 0
+        try:
+            state = torch.load(path, weights_only=True)
+            step, was = int(state["step"]), json.loads(state["settings"])
+        except Exception as error:
+            raise InputError(f"the checkpoint {path} cannot be read ({type(error).__name__}): fit again without --resume") from error
+        now = json.loads(json.dumps(self.settings))
+        if was != now:
+            other = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
+            raise InputError(f"{self.folder} was started with another {', '.join(other)}: give the same to --resume, or fit without it")
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        self._cut_log(step)
+        return step
+
+    def _cut_log(self, step: int) -> None:
+        """Drop the lines that a killed run logged after its last checkpoint."""
+        assert self.folder is not None
+        path = self.folder / "log.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        self.history = [line for line in lines if line["step"] <= step]
+        path.write_text("".join(json.dumps(line) + "\n" for line in self.history))
+
+
+def batches(images: Sequence[Tensor], batch_size: int, seeds: Sequence[int], device: torch.device) -> "Batches":
+    """The endless shuffled stream of each model's images, cut into batches; `batches(...)[step]` is a function of the step alone.
+
+    Args:
+        images: per stacked model, uint8 (N_m, C, S, S).   seeds: one per model.
+    Returns: an object whose item `step` is a float32 tensor (batch_size, M, C, S, S) in [-1, 1] on `device`.
+    """
+    return Batches([i.to(device) for i in images], batch_size, list(seeds))
+
+
+class Batches:
+    """See `batches`."""
+
+    def __init__(self, images: list[Tensor], batch_size: int, seeds: list[int]) -> None:
+        self.images, self.batch_size, self.seeds = images, batch_size, seeds
+        self._orders: list[tuple[int, np.ndarray]] = [(-1, np.empty(0))] * len(images)
+
+    def _index(self, model: int, position: int) -> int:
+        n = len(self.images[model])
+        epoch, within = divmod(position, n)
+        if self._orders[model][0] != epoch:
+            self._orders[model] = epoch, np.random.default_rng((self.seeds[model], epoch)).permutation(n)
+        return int(self._orders[model][1][within])
+
+    def __getitem__(self, step: int) -> Tensor:
+        at = range(step * self.batch_size, (step + 1) * self.batch_size)
+        picked = [images[[self._index(m, p) for p in at]] for m, images in enumerate(self.images)]
+        return as_tensor(torch.stack(picked, dim=1))
+
+
+def descend(optimizer: Optimizer, loss: Tensor) -> None:
+    """One step of `optimizer` down the gradient of `loss`, a scalar. Only the optimizer's own parameters receive gradients."""
+    optimizer.zero_grad(set_to_none=True)
+    own = [p for group in optimizer.param_groups for p in group["params"]]
+    loss.backward(inputs=own)
+    optimizer.step()
+
+
+def set_learning_rate(optimizer: Optimizer, peak: float, schedule: str, step: int, total: int) -> None:
+    """Learning rate of `step`: `constant`, or `cosine` from `peak` to 0 over `total` steps."""
+    factor = (1 + math.cos(math.pi * step / total)) / 2 if schedule == "cosine" else 1.0
+    for group in optimizer.param_groups:
+        group["lr"] = peak * factor
+
+
+def generators(seeds: Sequence[int], *salt: int) -> list[torch.Generator]:
+    """A CPU generator per seed, each a function of (seed, *salt) alone."""
+    return [torch.Generator().manual_seed(_mix(seed, *salt)) for seed in seeds]
+
+
+def _mix(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` takes CUDA, then Apple's MPS, then the CPU. Raises: InputError when the named device is not there."""
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = "cuda" if present["cuda"] else "mps" if present["mps"] else "cpu"
+    if not present.get(name, False):
+        raise InputError(f"--device {name}: there is no such device here; use --device cpu or auto")
+    return torch.device(name)
+
+
+@contextmanager
+def _threads(parts: Mapping[str, HasState], images: int) -> Iterator[None]:
+    """One thread while a step is small: on a busy machine two threads that wait for each other are many times slower than one."""
+    before = torch.get_num_threads()
+    weights = sum(p.numel() for part in parts.values() if isinstance(part, nn.Module) for p in part.parameters())
+    torch.set_num_threads(1 if weights * images < THREADS_PAY_FROM else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that a run stops between two steps and never within one."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,115 @@
+"""What an evaluation found, as sentences for a person: the last lines of a command and the head of a report."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novelette.evaluate import Evaluation
+from novelette.metrics import false_alarms_by_chance
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence, or two, and whether it is good news."""
+
+    tone: Literal["good", "bad", "plain"]
+    text: str
+
+
+class Calibrated(Protocol):
+    """The part of a Detector that the sentences need."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def false_alarm_rate(self) -> float: ...
+    @property
+    def calibration(self) -> NDArray[np.float64]: ...
+
+
+def verdict(detector: Calibrated, evaluation: Evaluation) -> list[Finding]:
+    """The findings, most important first: how well it ranks, what it catches, whether its stated rate holds, whether kNN beats it."""
+    found = [_ranking(evaluation), _caught(evaluation), _stated_rate(detector, evaluation), _beside_knn(evaluation)]
+    notes = [Finding("plain", note) for note in evaluation.notes]
+    if evaluation.unreadable:
+        n = len(evaluation.unreadable)
+        notes.append(Finding("plain", f"{count(n, 'picture')} could not be read and {'was' if n == 1 else 'were'} left out."))
+    return [finding for finding in found if finding is not None] + notes
+
+
+def percent(share: float, n: int = 1000) -> str:
+    """A share of n pictures in per cent, with a decimal only where so many pictures give it a meaning."""
+    return f"{100 * share:.{1 if n >= 200 else 0}f} %"
+
+
+def count(n: int, word: str) -> str:
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
+def _ranking(e: Evaluation) -> Finding | None:
+    if e.auroc is None or e.auroc_low is None or e.auroc_high is None:
+        return None
+    interval = f"AUROC {e.auroc:.3f}, 95 % interval {e.auroc_low:.3f} to {e.auroc_high:.3f}"
+    if e.auroc_high < 0.5:
+        return Finding(
+            "bad",
+            f"The detector is worse than chance: it gives normal pictures higher scores than novel ones ({interval}).",
+        )
+    if e.auroc_low <= 0.5:
+        return Finding("bad", f"The detector does not tell novel from normal better than chance on these pictures ({interval}).")
+    times = f"{100 * e.auroc:.1f}".removesuffix(".0")
+    text = f"Given a novel and a normal picture, the detector finds the novel one {times} times out of 100 ({interval})."
+    return Finding("good" if e.auroc >= 0.9 else "plain", text)
+
+
+def _caught(e: Evaluation) -> Finding | None:
+    parts = []
+    if e.miss_rate is not None:
+        caught = round(e.n_novel * (1 - e.miss_rate))
+        parts.append(f"catches {caught:,} of {count(e.n_novel, 'novel picture')} ({percent(1 - e.miss_rate, e.n_novel)})")
+    if e.false_alarm_rate is not None:
+        alarms = round(e.n_normal * e.false_alarm_rate)
+        share = percent(e.false_alarm_rate, e.n_normal)
+        parts.append(f"raises {count(alarms, 'false alarm')} on {count(e.n_normal, 'normal picture')} ({share})")
+    return Finding("plain", f"At its threshold it {' and '.join(parts)}.") if parts else None
+
+
+def _stated_rate(detector: Calibrated, e: Evaluation) -> Finding | None:
+    """Compares the false alarms with what the calibration's own sampling error and that of these pictures allow."""
+    if e.false_alarm_rate is None:
+        return None
+    low, high = false_alarms_by_chance(detector.false_alarm_rate, len(detector.calibration), e.n_normal)
+    alarms, stated = round(e.n_normal * e.false_alarm_rate), f"{100 * detector.false_alarm_rate:g} %"
+    if alarms > high:
+        return Finding(
+            "bad",
+            f"Its stated false-alarm rate of {stated} does not hold here: chance explains at most {high:,} of {e.n_normal:,}, so these "
+            "normal pictures differ from those that calibrated it. `novelette calibrate` with pictures like these sets it right.",
+        )
+    if alarms < low:
+        return Finding(
+            "plain",
+            f"Its stated false-alarm rate of {stated} is more than kept: {low:,} to {high:,} of {e.n_normal:,} were to be expected. "
+            "Recalibrated on pictures like these, it would miss fewer novel ones.",
+        )
+    return Finding(
+        "good",
+        f"Its stated false-alarm rate of {stated} holds: {low:,} to {high:,} of {e.n_normal:,} are within chance.",
+    )
+
+
+def _beside_knn(e: Evaluation) -> Finding | None:
+    by_name = {"Euclidean": e.knn_auroc, "cosine": e.knn_cosine_auroc}
+    known = {name: area for name, area in by_name.items() if area is not None}
+    if e.auroc is None or e.auroc_low is None or e.auroc_high is None or not known:
+        return None
+    best = max(known, key=lambda name: known[name])
+    listed = ", ".join(f"{area:.3f} {name}" for name, area in known.items())
+    if known[best] < e.auroc_low:
+        return Finding("good", f"It beats plain k-nearest-neighbours on the same pictures (AUROC {listed}).")
+    if known[best] > e.auroc_high:
+        return Finding("bad", f"It loses to plain k-nearest-neighbours on the same pictures (AUROC {listed}).")
+    side = "behind" if known[best] > e.auroc else "ahead of"
+    return Finding("plain", f"It is {side} plain k-nearest-neighbours (AUROC {listed}), but by no more than sampling error.")
