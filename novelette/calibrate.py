@@ -18,12 +18,20 @@ HELD_OUT = 0.2  # the part of a person's normal pictures that training never see
 FALSE_ALARM_RATE = 0.05
 
 
-def held_out(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which pictures calibrate: those whose content hash lies in the lowest fifth of all 64-bit numbers, (N,).
+def held_out(hashes: NDArray[np.uint64], groups: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+    """Which pictures calibrate, (N,): those whose content hash lies in the lowest fifth of all 64-bit numbers.
 
     The choice depends on the picture alone. So copies of a picture fall on one side, and a student's calibration pictures are ones that
     neither it nor its teacher trained on, whichever folder they came in.
+
+    Args: groups: (N,), where pictures of one number show the same thing and must not be parted: a group goes by one hash, made from its
+        pictures' lowest.
     """
+    if groups is not None:
+        _, group = np.unique(groups, return_inverse=True)
+        lowest = np.full(group.max(initial=-1) + 1, np.iinfo(np.uint64).max)
+        np.minimum.at(lowest, group, hashes)
+        hashes = (lowest * np.uint64(0x9E3779B97F4A7C15))[group]  # the lowest of several is no fair draw; its scrambled bits are
     return hashes < np.uint64(int(HELD_OUT * 2**64))
 
 

@@ -32,9 +32,11 @@ class Sets:
 
     Attributes:
         normal: the class of a named set that is normal (with leave-one-out, the one that is novel).
-        protocol: how a named set is split: standard, gpnd, ocgan-p1, leave-one-out or held-out.
+        protocol: how a named set is split: standard, gpnd, ocgan-p1 or leave-one-out.
         protocol_seed: of the protocols that draw.
         attribute: of CelebA, e.g. Eyeglasses: pictures without it are normal.
+        group_by: a regular expression; pictures in whose names it finds the same text show the same thing, and are not parted between
+            training and calibration, e.g. 'part[0-9]+'.
         data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
     """
 
@@ -42,12 +44,13 @@ class Sets:
     protocol: str = "standard"
     protocol_seed: int = 0
     attribute: str | None = None
+    group_by: str | None = None
     data_root: UseAppendAction[tuple[Path, ...]] = ()
 
     def where(self) -> Any:
         from novelette.data.select import Where
 
-        return Where(self.normal, self.protocol, self.protocol_seed, self.attribute, self.data_root)
+        return Where(self.normal, self.protocol, self.protocol_seed, self.attribute, self.group_by, self.data_root)
 
 
 SetOptions = OmitArgPrefixes[Annotated[Sets, arg(name="")]]
@@ -229,7 +232,6 @@ def evaluate(
     else:
         for finding in verdict(loaded, evaluation):
             print(finding.text.replace("*", ""))
-        print("\n".join(evaluation.notes))
     if output is not None:
         page = write_report(output, loaded, evaluation, selection.source, title=f"{detector.name} on {selection.title}")
         _say(f"report: {page}")

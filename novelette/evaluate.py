@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,6 +28,7 @@ class Scoring(Protocol):
     @property
     def threshold(self) -> float | None: ...
     def score_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+    def saw(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,6 @@ def evaluate(
     labels: ArrayLike,
     *,
     train: NDArray[np.uint8] | None,
-    train_hashes: Set[int] = frozenset(),
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
@@ -90,7 +90,6 @@ def evaluate(
         source, labels: pictures, and as many labels: 1 novel, 0 normal.
         train: the detector's own training pictures, prepared as it prepares them, uint8 (N, C, S, S) or (N, T, C, S, S), for the kNNs;
             None when they are not at hand.
-        train_hashes: content hashes of the training pictures, to count pictures that the detector has seen.
         seed: of the bootstrap.   progress: called with the number of pictures done.
     Raises: InputError if the labels do not fit the pictures, or no picture can be read.
     """
@@ -100,7 +99,7 @@ def evaluate(
     scored = _score_once(detector, source, knns(train), progress)
     labels = labels[scored.indices]
     n_normal, n_novel = int((labels == 0).sum()), int((labels == 1).sum())
-    notes = _notes(train, n_normal, n_novel, sum(h in train_hashes for h in scored.hashes), detector.threshold)
+    notes = _notes(train, n_normal, n_novel, int(detector.saw(scored.hashes).sum()), detector.threshold)
     figures = _figures(scored, labels, detector.threshold, seed)
     return Evaluation(
         names=tuple(source.names[i] for i in scored.indices),
@@ -152,7 +151,7 @@ class _Scored:
     """What one pass over the pictures left: scores by name, "detector" and the kNNs', each (n,)."""
 
     indices: NDArray[np.int64]
-    hashes: list[int]
+    hashes: NDArray[np.uint64]
     scores: dict[str, NDArray[np.float32]]
     unreadable: dict[int, str]
     seconds: float
@@ -162,12 +161,12 @@ def _score_once(detector: Scoring, source: Source, others: dict[str, Score], pro
     """Decode each picture once and show it to the detector and to the others. Raises: InputError if none can be read."""
     unreadable: dict[int, str] = {}
     indices: list[NDArray[np.int64]] = []
-    hashes: list[int] = []
+    hashes: list[NDArray[np.uint64]] = []
     scores: dict[str, list[NDArray[np.float32]]] = {name: [] for name in ("detector", *others)}
     began, aside = time.perf_counter(), 0.0
     for chunk in stream(source, detector.preprocessing, unreadable=unreadable, progress=progress):
         indices.append(np.asarray(chunk.indices, np.int64))
-        hashes += [int(h) for h in chunk.hashes]
+        hashes.append(chunk.hashes)
         scores["detector"].append(detector.score_pixels(chunk.pixels))
         stopped = time.perf_counter()
         for name, score in others.items():
@@ -177,7 +176,7 @@ def _score_once(detector: Scoring, source: Source, others: dict[str, Score], pro
     if not indices:
         raise InputError("there are no pictures to evaluate: give a folder with normal/ and novel/ pictures in it")
     joined = {name: np.concatenate(parts) for name, parts in scores.items()}
-    return _Scored(np.concatenate(indices), hashes, joined, unreadable, seconds)
+    return _Scored(np.concatenate(indices), np.concatenate(hashes), joined, unreadable, seconds)
 
 
 def _figures(scored: _Scored, labels: NDArray[np.int64], threshold: float | None, seed: int) -> dict[str, float | None]:

@@ -121,7 +121,7 @@ def fit_recipe(recipe: Recipe, images: Any, run: Run) -> Fitted:
         loaded = load(chosen.source, preprocessing, progress=show)
     if len(loaded.indices) < FEWEST_PICTURES:
         raise InputError(_too_few(chosen, loaded))
-    calibrating = calibrate.held_out(loaded.hashes)
+    calibrating = calibrate.held_out(loaded.hashes, None if chosen.groups is None else chosen.groups[loaded.indices])
     if calibrating.all() or (~calibrating).sum() < FEWEST_PICTURES // 2:
         raise InputError(f"{chosen.title}: too few different pictures; fitting needs at least {FEWEST_PICTURES}")
     training = torch.from_numpy(np.ascontiguousarray(loaded.pixels[~calibrating])).flatten(0, 1)

@@ -69,6 +69,7 @@ class Run:
     snapshots: dict[int, Any] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     _losses: str = ""
+    _last: int = -1
 
     def steps(self, total: int, parts: Mapping[str, HasState], *, seed: int, images: int = 1) -> Iterator[int]:
         """Count from 0, or from the checkpoint, to `total`; between steps save, show, and stop when Ctrl-C asked for it.
@@ -76,7 +77,7 @@ class Run:
         Args: parts: modules and optimizers, for the checkpoint.   images: how many a step uses.
         Raises: Interrupted after a signal, with the checkpoint written. InputError when a checkpoint is of another run.
         """
-        start = self._restore(parts)
+        start, self._last = self._restore(parts), total - 1
         saved_at = time.monotonic()
         began = time.monotonic()
         with progress("fit", total, start=start, shown=self.bar) as show, _interrupts() as stop, _threads(parts, images):
@@ -94,8 +95,8 @@ class Run:
         self._save(total, parts)
 
     def wants_log(self, step: int) -> bool:
-        """Whether `log` should be called after this step: every LOG_EVERY steps, since reading a loss waits for the device."""
-        return step % LOG_EVERY == LOG_EVERY - 1
+        """Whether `log` should be called after this step: every LOG_EVERY steps (reading a loss waits for the device) and the last."""
+        return step % LOG_EVERY == LOG_EVERY - 1 or step == self._last
 
     def log(self, step: int, **values: Tensor | float) -> None:
         """Write one line of the log. Tensors are averaged.
@@ -139,16 +140,20 @@ class Run:
         if was != now:
             other = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
             raise InputError(f"{self.folder} was started with another {', '.join(other)}: give the same to --resume, or fit without it")
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
+        try:
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise InputError(f"the checkpoint {path} is of another network: fit again without --resume") from error
         self._cut_log(step)
         return step
 
     def _cut_log(self, step: int) -> None:
-        """Drop the lines that a killed run logged after its last checkpoint."""
+        """Drop the lines that a killed run logged after its last checkpoint, and the half line that it was killed in."""
         assert self.folder is not None
         path = self.folder / "log.jsonl"
-        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        whole = [line for line in path.read_text().splitlines() if line.endswith("}")] if path.exists() else []
+        lines = [json.loads(line) for line in whole]
         self.history = [line for line in lines if line["step"] <= step]
         path.write_text("".join(json.dumps(line) + "\n" for line in self.history))
 

@@ -103,7 +103,7 @@ def test_bootstrap_agrees_with_a_plain_loop():
     rng, areas = np.random.default_rng(1), []
     for _ in range(4000):
         a, b = rng.choice(normal, len(normal)), rng.choice(novel, len(novel))
-        areas.append(oracle.roc_auc_score(np.r_[np.zeros(len(a)), np.ones(len(b))], np.r_[a, b]))
+        areas.append(((b[:, None] > a).mean() + (b[:, None] >= a).mean()) / 2)
     ours = metrics.auroc_interval(scores, labels, seed=0, n_resamples=4000)
     # Two independent estimates of a 2.5 % quantile from 4,000 draws differ by about 0.003 (one sigma) here.
     np.testing.assert_allclose(ours, np.quantile(areas, [0.025, 0.975]), atol=0.012)

@@ -513,7 +513,8 @@ def test_a_set_is_downloaded_once_with_progress_and_known_by_its_marker(
     assert told[-1][1] == told[-1][2]
     assert ("train-images-idx3-ubyte.gz", size, size) in told
     assert sorted(p.name for p in (cache / "mnist").iterdir() if p.name != MARKER) == sorted(n + ".gz" for n in named.IDX_FILES)
-    assert load_named("mnist").title == "MNIST" and len(server.hits) == 4, "fetched twice"
+    assert load_named("mnist").title == "MNIST"
+    assert len(server.hits) == 4, "fetched twice"
     write_mnist(cache / "mnist", seed=9)  # files changed behind the marker's back
     assert load_named("mnist").title == "MNIST (other contents)"
 

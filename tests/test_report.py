@@ -172,6 +172,7 @@ def test_json_has_the_promised_keys_and_nothing_that_json_does_not_know(evaluate
 
 
 def test_without_training_pictures_knn_is_null_with_a_sentence(evaluated):
+    detector, source, e = evaluated
     out = evaluate(detector, source, e.labels, train=None).to_json()
     assert out["knn_auroc"] is None
     assert out["knn_cosine_auroc"] is None
@@ -182,6 +183,7 @@ def test_without_training_pictures_knn_is_null_with_a_sentence(evaluated):
 
 
 def test_one_kind_of_pictures_gives_null_figures_and_a_sentence(evaluated):
+    detector, source, _ = evaluated
     out = evaluate(detector, source, np.zeros(len(source)), train=detector.train).to_json()
     assert [out[k] for k in ("auroc", "auroc_low", "aupr", "fpr95", "knn_auroc", "miss_rate")] == [None] * 6
     assert out["false_alarm_rate"] is not None
@@ -283,7 +285,7 @@ def test_roc_chart_of_many_scores_stays_small():
 class Page(HTMLParser):
     """Collects tags and checks that they nest."""
 
-    VOID = {"meta", "img", "br", "wbr", "line", "circle", "polygon", "polyline", "link"}
+    VOID = frozenset(["meta", "img", "br", "wbr", "line", "circle", "polygon", "polyline", "link"])
 
     def __init__(self, text):
         super().__init__()

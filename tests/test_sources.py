@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from novelette.data import decode
 from novelette.data.decode import MAX_PIXELS, read_picture
 from novelette.data.masks import find_mask, looks_like_mask
 from novelette.data.sources import ArraySource, FolderSource, Source, SubsetSource, UnreadablePicture, open_source
@@ -95,6 +96,18 @@ def test_sixteen_bit_colour_with_alpha_equals_the_array(tmp_path):
     values = rng.integers(0, 65536, (9, 13, 4)).astype(np.uint16)
     read = read_picture(png_of_16_bits(values, tmp_path / "a.png"))
     assert np.array_equal(read, ArraySource(values[None]).read(0))
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "I;16", "16-bit colour"])
+def test_a_large_picture_is_converted_some_rows_at_a_time_to_the_same_pixels(tmp_path, monkeypatch, mode):
+    path = tmp_path / "a.png"
+    if mode == "16-bit colour":
+        png_of_16_bits(rng.integers(0, 65536, (40, 30, 3)).astype(np.uint16), path)
+    else:
+        path.write_bytes(encoded(mode, 30, 40, "PNG", seed=1))
+    whole = read_picture(path)
+    monkeypatch.setattr(decode, "LARGE_PIXELS", 30 * 7)
+    assert np.array_equal(read_picture(path), whole)
 
 
 def test_sixteen_bit_grey_with_alpha_is_grey(tmp_path):

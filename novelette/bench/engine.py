@@ -18,7 +18,7 @@ from novelette import metrics
 from novelette.bench.runs import Bench, Records, Run, expand, stacks
 from novelette.data.images import Preprocessing, as_tensor, guess_channels, load
 from novelette.data.named import NamedSet, class_index, load_named
-from novelette.data.protocol import PROTOCOLS
+from novelette.data.protocol import PROTOCOLS, held_out, is_novel
 from novelette.errors import InputError
 from novelette.fitting import find_method
 from novelette.progress import progress
@@ -27,6 +27,7 @@ from novelette.training import Run as Training
 from novelette.training import pick_device
 
 FORWARD = 500
+SPLITS = {**PROTOCOLS, "held-out": held_out}  # held-out: on the training split alone, for choosing settings
 
 
 def run_bench(
@@ -42,6 +43,8 @@ def run_bench(
 
     Returns: all records of the bench.
     """
+    if bench.protocol not in SPLITS:
+        raise InputError(f"{bench.name}: there is no protocol {bench.protocol!r}: choose one of {', '.join(SPLITS)}")
     named = load_named(bench.data, data_roots=data_roots)
     records = Records(results / f"{bench.name}.jsonl")
     runs = expand(bench, named.classes)
@@ -99,7 +102,7 @@ def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: A
     title, labels, is_train, classes = known
     device, entry = pick_device(device_name), runs[0].entry
     method, config = find_method(entry.method), config_of(runs[0])
-    splits = [PROTOCOLS[bench.protocol](labels, is_train, _class(classes, run.normal), run.seed) for run in runs]
+    splits = [SPLITS[bench.protocol](labels, is_train, _class(classes, run.normal), run.seed) for run in runs]
     images = [torch.from_numpy(pixels[split.train]) for split in splits]
     seeds = [run.seed * 1000 + _class(classes, run.normal) for run in runs]
     began = time.perf_counter()
@@ -114,9 +117,9 @@ def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: A
     records = []
     for run, split, scorer in zip(runs, splits, scorers, strict=True):
         began = time.perf_counter()
-        scores = scores_of(scorer, pixels, split.test, device)
-        chosen = labels[split.test] == _class(classes, run.normal)
-        novel = (chosen if bench.protocol == "leave-one-out" else ~chosen).astype(np.int64)
+        judged = split.test if len(split.test) else split.validation
+        scores = scores_of(scorer, pixels, judged, device)
+        novel = is_novel(bench.protocol, labels[judged], _class(classes, run.normal))
         record = stamp(bench, run, title, device) | {
             "config": config.model_dump(mode="json"),
             "split": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},

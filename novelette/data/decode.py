@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from novelette.data.pixels import UnreadablePicture, over_white, to_uint8
 
@@ -42,14 +42,15 @@ def read_picture(path: str | Path) -> np.ndarray:
         if status.st_size == 0:
             raise UnreadablePicture("empty file")
         with open(path, "rb") as file:
-            return _decode(file)
+            return _upright(*_decode(file))
     except UnreadablePicture:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on broken bytes
         raise UnreadablePicture(_reason(error)) from error
 
 
-def _decode(file: IO[bytes]) -> np.ndarray:
+def _decode(file: IO[bytes]) -> tuple[np.ndarray, int]:
+    """Pixels, uint8 (H, W) or (H, W, 3), as they are stored, and the EXIF orientation."""
     with Image.open(file, formats=FORMATS) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
@@ -57,22 +58,38 @@ def _decode(file: IO[bytes]) -> np.ndarray:
         if width < 1 or height < 1:
             raise UnreadablePicture("no pixels")
         with _one_large_picture if width * height > LARGE_PIXELS else nullcontext():
-            tiles = list(image.tile)  # loading empties it
+            rawmode = _rawmode(image)  # before loading, which forgets it
             image.load()
-            deep = _deep_colour(image, tiles, file)
-            pixels = to_uint8(_plain(image, tiles) if deep is None else deep)
-            if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
-                pixels = over_white(pixels)
-            return _upright(pixels, _orientation(image))
+            low = _lower_bytes(image, rawmode, file)
+            step = max(1, LARGE_PIXELS // width)  # rows converted at a time
+            pixels = _convert(image, low, rawmode, 0, min(step, height))
+            if step < height:
+                first, pixels = pixels, np.empty((height, *pixels.shape[1:]), np.uint8)
+                pixels[:step] = first
+                for top in range(step, height, step):
+                    pixels[top : top + step] = _convert(image, low, rawmode, top, min(top + step, height))
+            return pixels, _orientation(image)
 
 
-def _plain(image: Image.Image, tiles: list[Any]) -> np.ndarray:
-    """The loaded picture as an array of grey, grey and alpha, RGB or RGBA, in the depth that Pillow gives."""
+def _convert(image: Image.Image, low: Image.Image | None, rawmode: str, top: int, bottom: int) -> np.ndarray:
+    """The rows from `top` to `bottom` of a loaded picture as uint8 (h, W) or (h, W, 3)."""
+    rows = (0, top, image.width, bottom)
+    if low is None:
+        pixels = _plain(image.crop(rows))
+        if rawmode == "LA;16B":  # Pillow opens such a PNG as RGBA
+            pixels = pixels[..., 2:]
+    else:
+        pixels = np.asarray(image.crop(rows)).astype(np.uint16) << 8 | np.asarray(low.crop(rows))
+    pixels = to_uint8(pixels)
+    return over_white(pixels) if pixels.ndim == 3 and pixels.shape[2] in (2, 4) else pixels
+
+
+def _plain(image: Image.Image) -> np.ndarray:
+    """A picture as an array of grey, grey and alpha, RGB or RGBA, in the depth that Pillow gives."""
     grey = image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _has_grey_palette(image))
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         image = image.convert(("L" if grey else "RGB") + ("A" if image.has_transparency_data else ""))
-    pixels = np.asarray(image)
-    return pixels[..., 2:] if _rawmode(tiles) == "LA;16B" else pixels  # Pillow opens such a PNG as RGBA
+    return np.asarray(image)
 
 
 def _has_grey_palette(image: Image.Image) -> bool:
@@ -80,12 +97,11 @@ def _has_grey_palette(image: Image.Image) -> bool:
     return bool((colours == colours[:, :1]).all())
 
 
-def _deep_colour(image: Image.Image, tiles: list[Any], file: IO[bytes]) -> np.ndarray | None:
-    """16-bit colour as uint16 (H, W, 3 or 4), or None if the file has none.
+def _lower_bytes(image: Image.Image, rawmode: str, file: IO[bytes]) -> Image.Image | None:
+    """The lower bytes of a picture in 16-bit colour, of which Pillow keeps the upper; None if it is no such picture.
 
-    Pillow keeps the upper byte of every value. Decoded once more in the other byte order it gives the lower one.
+    Decoded in the other byte order the file gives them.
     """
-    rawmode = _rawmode(tiles)
     if image.mode not in ("RGB", "RGBA") or not re.fullmatch("RGBA?;16[BLN]", rawmode):
         return None
     native = "B" if sys.byteorder == "big" else "L"
@@ -93,16 +109,16 @@ def _deep_colour(image: Image.Image, tiles: list[Any], file: IO[bytes]) -> np.nd
     swapped = rawmode[:-1] + ("L" if order == "B" else "B")
     with suppress(Exception):  # of a layout that cannot be read so, the upper bytes must do
         file.seek(0)
-        with Image.open(file, formats=FORMATS) as twin:
-            twin.tile = [tile._replace(args=_with_rawmode(tile.args, swapped)) for tile in twin.tile]
-            low = np.asarray(twin)
-        return np.asarray(image).astype(np.uint16) << 8 | low
+        with Image.open(file, formats=FORMATS) as low:
+            low.tile = [tile._replace(args=_with_rawmode(tile.args, swapped)) for tile in low.tile]
+            low.load()
+        return low
     return None
 
 
-def _rawmode(tiles: list[Any]) -> str:
-    """How the first tile of a file packs its pixels, e.g. "RGB;16B"; empty if unknown."""
-    args: Any = tiles[0][3] if tiles else ""
+def _rawmode(image: Image.Image) -> str:
+    """How the first tile of a file that is not loaded yet packs its pixels, e.g. "RGB;16B"; empty if unknown."""
+    args: Any = image.tile[0].args if isinstance(image, ImageFile.ImageFile) and image.tile else ""
     first = args[0] if isinstance(args, tuple) and args else args
     return first if isinstance(first, str) else ""
 

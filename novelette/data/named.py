@@ -226,8 +226,21 @@ def load_named(
     return NamedSet(name, f"{spec.title} ({words}{len(source):,} pictures, contents unchecked)", source, labels, is_train, spec.classes)
 
 
+def overview(given: Sequence[Path | str] = ()) -> list[str]:
+    """A line a set: its name, where it was found, or how it can be had."""
+    lines = ["digits           comes with scikit-learn"]
+    roots = _search_order(given)
+    for name, spec in _SETS.items():
+        folder = _find(spec, roots)
+        missing = (
+            "downloaded when it is first asked for" if name in DOWNLOADS else f"not here: put {spec.layout} into a data root; {spec.url}"
+        )
+        lines.append(f"{name:<16} {folder or missing}")
+    return [*lines, f"data roots: {', '.join(map(str, roots))}"]
+
+
 def class_index(named: NamedSet, normal: str) -> int:
-    """The number of a class, by its name (capitals do not matter, nor whether words are joined by spaces, hyphens or underscores) or its number from 0.
+    """The number of a class, by its name (in any case; spaces, hyphens and underscores are one) or by its number from 0.
 
     Raises: InputError listing the classes.
     """
@@ -245,7 +258,8 @@ def _plain(name: str) -> str:
     return re.sub("[ _-]+", " ", name.casefold())
 
 
-def _find_or_fetch(name: str, spec: _Set, roots: Sequence[Path], download: bool, progress: Progress | None) -> Path:
+def _find(spec: _Set, roots: Sequence[Path]) -> Path | None:
+    """The first folder below the roots that is the set's."""
     for root in roots:
         for place in spec.places:
             folder = root / place
@@ -256,6 +270,13 @@ def _find_or_fetch(name: str, spec: _Set, roots: Sequence[Path], download: bool,
                 raise InputError(f"{folder} cannot be read ({error.strerror or error}): check its permissions") from error
         if root.name in spec.places and root.is_dir() and spec.holds(root):  # the set's own folder was given
             return root
+    return None
+
+
+def _find_or_fetch(name: str, spec: _Set, roots: Sequence[Path], download: bool, progress: Progress | None) -> Path:
+    found = _find(spec, roots)
+    if found is not None:
+        return found
     reason = f"looked in {', '.join(map(str, roots))}"
     if download and name in DOWNLOADS and spec.read is not None:
         read = spec.read

@@ -63,6 +63,8 @@ def over_white(pixels: np.ndarray) -> np.ndarray:
     out = np.empty((*pixels.shape[:-1], colours), np.uint8)
 
     def lay(strip: np.ndarray) -> np.ndarray:
+        if (strip[..., -1] == 255).all():
+            return strip[..., :-1]
         wide = strip.astype(np.uint32)
         c, a = wide[..., :-1], wide[..., -1:]
         return (c * a + 255 * (255 - a) + 127) // 255

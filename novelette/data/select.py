@@ -1,5 +1,6 @@
 """From what a person names (a folder, an array, a named set and a class) to pictures and labels."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelette.data.named import NAMES, NamedSet, class_index, load_named
-from novelette.data.protocol import PROTOCOLS
+from novelette.data.protocol import PROTOCOLS, Split, is_novel
 from novelette.data.sources import FolderSource, Source, SubsetSource, open_source
 from novelette.errors import InputError
 
@@ -18,11 +19,17 @@ NORMAL_FOLDERS = ("normal", "good")
 
 @dataclass(frozen=True)
 class Selection:
-    """Pictures, what to call them, and their labels where they are known: (N,) int, 1 = novel, 0 = normal."""
+    """Pictures and what is known of them.
+
+    Attributes:
+        labels: (N,) int, 1 = novel, 0 = normal; None where they are not known.
+        groups: (N,) int; pictures of one number show the same thing; None where each stands alone.
+    """
 
     source: Source
     title: str
     labels: NDArray[np.int64] | None = None
+    groups: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Where:
     Attributes:
         normal: the class of a named set that is normal (the novel one for `leave-one-out`).
         attribute: CelebA's.
+        group_by: a regular expression; pictures whose names it finds the same text in show the same thing.
         data_roots: folders that hold named sets.
     """
 
@@ -39,6 +47,7 @@ class Where:
     protocol: str = "standard"
     protocol_seed: int = 0
     attribute: str | None = None
+    group_by: str | None = None
     data_roots: tuple[Path, ...] = ()
 
 
@@ -46,16 +55,36 @@ def normal_pictures(source: Any, where: Where) -> Selection:
     """The pictures to fit on: all of a folder or an array; the training images of the normal class of a named set."""
     if not _is_named(source):
         _refuse_class(source, where)
-        return Selection(open_source(source), _title(source))
+        pictures = open_source(source)
+        return Selection(pictures, _title(source), groups=_groups(pictures.names, where.group_by))
     named, split = _split(source, where)
-    return Selection(SubsetSource(named.source, split.train), f"{named.title}, {_class_words(named, where)}, {where.protocol}")
+    pictures = SubsetSource(named.source, split.train)
+    groups = _groups(pictures.names, where.group_by) if named.groups is None else named.groups[split.train]
+    return Selection(pictures, f"{named.title}, {_class_words(named, where)}, {where.protocol}", groups=groups)
+
+
+def _groups(names: Sequence[str], group_by: str | None) -> NDArray[np.int64] | None:
+    """Pictures in whose names `group_by` finds the same text (its first group, if it has one) share a number; the rest stand alone."""
+    if group_by is None:
+        return None
+    try:
+        pattern = re.compile(group_by)
+    except re.error as error:
+        raise InputError(f"--group-by {group_by!r} is not a regular expression: {error}") from error
+    found = [pattern.search(name) for name in names]
+    if not any(found):
+        raise InputError(f"--group-by {group_by!r} finds nothing in any name, such as {names[0]}")
+    keys = [(match.group(1 if pattern.groups else 0), -1) if match else ("", i) for i, match in enumerate(found)]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys], np.int64)
 
 
 def labelled_pictures(source: Any, where: Where) -> Selection:
     """The pictures to evaluate on: the folders normal/ (or good/) and any other beside it, or a protocol's test images of a named set."""
     if _is_named(source):
         named, split = _split(source, where)
-        labels = _novel(named, where)[split.test]
+        assert where.normal is not None
+        labels = is_novel(where.protocol, named.labels, class_index(named, where.normal))[split.test]
         return Selection(SubsetSource(named.source, split.test), f"{named.title}, {_class_words(named, where)}, {where.protocol}", labels)
     _refuse_class(source, where)
     root = Path(source)
@@ -73,7 +102,7 @@ def _is_named(source: Any) -> bool:
     return isinstance(source, str) and source in NAMES
 
 
-def _split(source: str, where: Where) -> tuple[NamedSet, Any]:
+def _split(source: str, where: Where) -> tuple[NamedSet, Split]:
     named = load_named(source, data_roots=where.data_roots, attribute=where.attribute)
     if where.normal is None:
         raise InputError(f"{source} has several classes: say which is normal with --normal, one of {', '.join(named.classes)}")
@@ -81,12 +110,6 @@ def _split(source: str, where: Where) -> tuple[NamedSet, Any]:
         raise InputError(f"--protocol {where.protocol} is not one of {', '.join(PROTOCOLS)}")
     split = PROTOCOLS[where.protocol](named.labels, named.is_train, class_index(named, where.normal), where.protocol_seed)
     return named, split
-
-
-def _novel(named: NamedSet, where: Where) -> NDArray[np.int64]:
-    assert where.normal is not None
-    chosen = named.labels == class_index(named, where.normal)
-    return (chosen if where.protocol == "leave-one-out" else ~chosen).astype(np.int64)
 
 
 def _class_words(named: NamedSet, where: Where) -> str:
@@ -114,10 +137,11 @@ def describe(source: Any, where: Where) -> dict[str, Any] | None:
         "protocol": where.protocol,
         "protocol_seed": where.protocol_seed,
         "attribute": where.attribute,
+        "group_by": where.group_by,
     }
 
 
 def found_again(described: dict[str, Any], data_roots: Sequence[Path]) -> tuple[str, Where]:
     """The inverse of `describe`."""
-    where = Where(described["normal"], described["protocol"], described["protocol_seed"], described["attribute"], tuple(data_roots))
-    return described["source"], where
+    known = {name: described[name] for name in ("normal", "protocol", "protocol_seed", "attribute", "group_by")}
+    return described["source"], Where(**known, data_roots=tuple(data_roots))

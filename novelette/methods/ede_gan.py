@@ -15,10 +15,11 @@ from pydantic import BaseModel, model_validator
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from novelette.errors import InputError
 from novelette.losses import discriminator_loss, generator_loss, reconstruction_l1
 from novelette.nets import Decoder, Encoder, block_widths, draw_weights
 from novelette.settings import Widths, setting
-from novelette.training import LOG_EVERY, Diverged, HasState, Run, batches, descend, generators, set_learning_rate
+from novelette.training import Diverged, HasState, Run, batches, descend, generators, set_learning_rate
 
 PAPER = "Zhang, Chen, Sun, Xu: P-KDGAN (IJCAI 2020), and Zhang, Dong, Peng, Chen: New Perspective on Progressive GANs Distillation (2021)"
 
@@ -101,8 +102,13 @@ def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], 
 
     Args: images: per model uint8 (N_m, C, S, S), all of one C and S.
     Returns: M scorers, the same that `fit` gives one by one: the models share a program, not a number (see nets.py).
+    Raises: InputError when the widths do not name every block of images of this size.
     """
     models, (_, channels, size, _) = len(images), images[0].shape
+    try:
+        block_widths(config.widths, size)
+    except ValueError as error:
+        raise InputError(str(error)) from error
     net = Generator(config, channels, size, models)
     critic = Discriminator(config, channels, size, models)
     draw_weights(net, generators(seeds, 0))
@@ -120,8 +126,8 @@ def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], 
         return l.unflatten(0, (-1, models)).mean(0).sum()
 
     x_of = batches(images, config.batch_size, seeds, device)
-    watch = ReconstructionWatch(x_of[0])
     steps = config.steps_for(max(len(i) for i in images))
+    watch = ReconstructionWatch(steps)
     parts: dict[str, HasState] = {"net": net, "critic": critic, "opt_g": opt_g, "opt_d": opt_d}
     for step in run.steps(steps, parts, seed=seeds[0], images=config.batch_size * models):
         for optimizer in (opt_g, opt_d):
@@ -146,38 +152,39 @@ def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], 
 
         if run.wants_log(step):
             run.log(step, g=l_g, d=l_d, con=reconstruction_l1(x, x_hat))
-            watch(net, step)
+            watch(step, x, x_hat)
         if step + 1 in run.snapshot_steps:
             run.snapshots[step + 1] = unstack(net, config, channels, size, models)
     return unstack(net, config, channels, size, models)
 
 
 class ReconstructionWatch:
-    """Stops a run whose reconstructions have collapsed to one picture, or exploded to black and white.
+    """Stops a run whose reconstructions have collapsed to one picture, or saturated, and stay so.
 
-    Args: x: (B, M, C, S, S), the images whose reconstructions are watched. Alike images are not watched: nothing can collapse.
+    Alike images are not judged: nothing can collapse. GANs pass through a collapse in their first steps, so it counts only from a quarter
+    of the training on, or step 5,000.
     """
 
-    PATIENCE = 10  # looks in a row, LOG_EVERY steps apart: GANs pass through a collapse in their first steps
+    PATIENCE = 10  # looks in a row, training.LOG_EVERY steps apart
 
-    def __init__(self, x: Tensor) -> None:
-        self.x, self.models, self.strikes = x.flatten(1, 2), x.shape[1], 0
-        self.spread = self._spread(self.x)
+    def __init__(self, steps: int) -> None:
+        self.first, self.since, self.strikes = min(steps // 4, 5000), 0, 0
+        self.before: tuple[Tensor, Tensor] | None = None
 
-    def _spread(self, x: Tensor) -> Tensor:
-        return x.unflatten(1, (self.models, -1)).flatten(2).std(0).mean(1) if len(x) > 1 else x.new_zeros(self.models)
-
-    @torch.no_grad()
-    def __call__(self, net: Generator, step: int) -> None:
-        x_hat = net.decode(net.encode(self.x))
-        collapsed = (self._spread(x_hat) < 0.01 * self.spread).all()
-        exploded = x_hat.abs().mean() > 0.999 and self.x.abs().mean() < 0.95
-        self.strikes = self.strikes + 1 if collapsed or exploded else 0
+    def __call__(self, step: int, x: Tensor, x_hat: Tensor) -> None:
+        """Look at images and their reconstructions, (B, M * C, S, S). Raises: Diverged."""
+        x, x_hat = x.detach(), x_hat.detach()
+        if len(x) == 1:  # two looks make a batch
+            last, self.before = self.before or (x, x_hat), (x, x_hat)
+            x, x_hat = torch.cat([last[0], x]), torch.cat([last[1], x_hat])
+        collapsed = bool(x_hat.std(0).mean() < 0.01 * x.std(0).mean())
+        saturated = bool(x_hat.abs().mean() > 0.999 and x.abs().mean() < 0.95)
+        self.strikes = self.strikes + 1 if step >= self.first and (collapsed or saturated) else 0
+        self.since = step + 1 if self.strikes == 1 else self.since
         if self.strikes == self.PATIENCE:
             how = "are all the same picture" if collapsed else "are saturated black and white"
-            since = step + 1 - (self.PATIENCE - 1) * LOG_EVERY
             raise Diverged(
-                f"training collapsed: since step {since:,} the reconstructions {how}; try a lower --learning-rate or another --seed"
+                f"training collapsed: since step {self.since:,} the reconstructions {how}; try a lower --learning-rate or another --seed"
             )
 
 
