@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import re
 import sys
 import typing
@@ -50,6 +51,7 @@ class Sets:
     def where(self) -> Any:
         from novelette.data.select import Where
 
+        _refuse_negative("--protocol-seed", self.protocol_seed)
         return Where(self.normal, self.protocol, self.protocol_seed, self.attribute, self.group_by, self.data_root)
 
 
@@ -115,7 +117,10 @@ def fit(args: Sequence[str]) -> int:
         except Interrupted as stopped:
             _say(f"{stopped}; the work is kept in {work}: give the same command with --resume to go on")
             return STOPPED
-        store.save(fitted.detector, output, force=force, log=work / store.LOG)
+        try:
+            store.save(fitted.detector, output, force=force, log=work / store.LOG)
+        except InputError as error:
+            raise InputError(f"{error}; make room, then give the same command with --resume" if work.exists() else str(error)) from error
         store.remove_work(work)
         detector = fitted.detector
         seen, kept = detector.provenance["n_training"], len(detector.calibration)
@@ -150,8 +155,9 @@ def calibrate(
 
     if not 0 < false_alarm_rate < 1:
         raise InputError(f"--false-alarm-rate {false_alarm_rate:g} is not between 0 and 1")
+    loaded = store.load(detector)
     store.check_output(output or detector, force=force or output is None)
-    changed, unreadable = calibrate_detector(store.load(detector), source, sets.where(), false_alarm_rate, bar=True)
+    changed, unreadable = calibrate_detector(loaded, source, sets.where(), false_alarm_rate, bar=True)
     log = detector / store.LOG
     path = store.save(changed, output or detector, force=force or output is None, log=log)
     print(f"{path}: calibrated on {len(changed.calibration):,} pictures")
@@ -207,6 +213,7 @@ def evaluate(
     json_: Annotated[Flag, arg(name="json")] = False,
     seed: int = 0,
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu",
+    force: Flag = False,
 ) -> int:
     """Measure a detector on labelled pictures, with plain k-nearest-neighbours on the same pictures beside it.
 
@@ -218,13 +225,16 @@ def evaluate(
         json_: print one JSON object.
         seed: of the bootstrap interval.
         device: where to compute.
+        force: replace the report that is there.
     """
-    from novelette import store
+    from novelette import outputs, store
     from novelette.evaluating import evaluate_detector
     from novelette.report import write_report
     from novelette.training import pick_device
     from novelette.verdict import verdict
 
+    _refuse_negative("--seed", seed)
+    outputs.check_report(output, force=force)
     loaded = store.load(detector).to(pick_device(device))
     evaluation, selection = evaluate_detector(loaded, source, sets.where(), train, seed=seed, bar=True)
     if json_:
@@ -251,11 +261,8 @@ def info(detector: Positional[Path], json_: Annotated[Flag, arg(name="json")] = 
     if json_:
         print(json.dumps(described))
         return 0
-    for key, value in described.items():
-        inner = value.items() if isinstance(value, dict) else [("", value)]
-        for name, item in inner:
-            shown = f"{item:,}" if isinstance(item, int) and not isinstance(item, bool) else item
-            print(f"{key + ('.' + name if name else ''):<34} {shown}")
+    for name, value in _flat(described):
+        print(f"{name:<34} {value:,}" if isinstance(value, int) and not isinstance(value, bool) else f"{name:<34} {value}")
     return 0
 
 
@@ -301,6 +308,8 @@ def bench(
     from novelette.bench.runs import read_bench
     from novelette.bench.table import table
 
+    if not 1 <= jobs <= 256:
+        raise InputError(f"--jobs {jobs} is not from 1 to 256")
     read = read_bench(file)
     records = run_bench(read, results, data_roots=data_root, jobs=jobs, device=device, bar=True)
     print(table(read, records))
@@ -323,17 +332,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns: the exit status: 0; 2 for a person's bad input, in one sentence; 3 when pictures were skipped."""
     args = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(args)
+        status = _run(args)
+        sys.stdout.flush()
+        return status
     except InputError as error:
         _say(f"novelette: {error}")
     except KeyboardInterrupt:
         _say("novelette: stopped")
         return STOPPED
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever read the output has had enough, as `head` has
+        _settle_output()
         return 0
     except OSError as error:
-        _say(f"novelette: {error.filename or 'the system'}: {(error.strerror or str(error)).lower()}")
+        _say(f"novelette: {error.filename or 'the output'}: {(error.strerror or str(error)).lower()}")
+        _settle_output()
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in (
             "torch",
@@ -398,16 +410,15 @@ def _spied(command: Callable[..., int], call: list[Any]) -> Callable[..., None]:
 
 
 def _one_sentence(boxed: str, name: str) -> str:
-    """tyro's boxed message without the box, the first paragraph alone."""
+    """tyro's boxed message without the box, the first paragraph alone. On a terminal that knows no │ the box is of blanks and -."""
     lines = [line.strip("│ ").strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", boxed).splitlines()]
-    body: list[str] = []
+    paragraphs: list[list[str]] = [[]]
     for line in lines:
-        if line.startswith(("╭", "╰")):
-            continue
-        if set(line) <= {"─"}:
-            break
-        body.append(line)
-    text = " ".join(body).rstrip(".")
+        if line.startswith("╭") or (line and set(line) <= set("─-")):
+            paragraphs.append([])
+        else:
+            paragraphs[-1].append(line)
+    text = " ".join(paragraphs[1]).rstrip(".")
     return f"{text[:1].lower()}{text[1:]}; see novelette {name} --help"
 
 
@@ -439,6 +450,15 @@ def _fit_usage(args: Sequence[str]) -> int:
     return 0
 
 
+def _flat(described: dict[str, Any], above: str = "") -> typing.Iterator[tuple[str, Any]]:
+    """Nested dicts as dotted names and values."""
+    for key, value in described.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield above + key, value
+
+
 def _threshold_words(detector: Any) -> str:
     return f"threshold {detector.threshold:.6g} for a false-alarm rate of {detector.false_alarm_rate:g}"
 
@@ -451,6 +471,19 @@ def _skipped(unreadable: dict[str, str]) -> int:
         _say(f"skipped {name}: {why}")
     _say(f"{len(unreadable):,} pictures could not be read and were skipped")
     return SKIPPED
+
+
+def _refuse_negative(option: str, value: int) -> None:
+    if value < 0:
+        raise InputError(f"{option} {value} is negative: give 0 or more")
+
+
+def _settle_output() -> None:
+    """Send what standard output cannot take nowhere: Python would try once more as it ends, and tell of its failure at length."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(text: str) -> None:

@@ -40,6 +40,7 @@ class Evaluation:
         auroc, auroc_low, auroc_high: with its 95 % bootstrap interval.   aupr.   fpr95: false-positive rate at 95 % true positives.
         precision, false_alarm_rate, miss_rate: at the detector's threshold; None without one.
         knn_auroc, knn_cosine_auroc: of k-nearest-neighbours, Euclidean and cosine, on the same pictures.
+        pixel_auroc, mean_picture_auroc, n_masks: of the heat maps against masks, and of |x - mean training picture|, where there are masks.
         seconds: that the detector took, decoding included, the kNNs and the interval not.
         unreadable: name -> why, of the pictures that were left out.   notes: sentences for a person.
     """
@@ -64,12 +65,15 @@ class Evaluation:
     seconds: float
     unreadable: dict[str, str]
     notes: tuple[str, ...]
+    pixel_auroc: float | None = None
+    mean_picture_auroc: float | None = None
+    n_masks: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The figures as one flat JSON object, null for what could not be computed."""
         figures = (
             "auroc auroc_low auroc_high aupr fpr95 precision false_alarm_rate miss_rate knn_auroc knn_cosine_auroc "
-            "n_normal n_novel seconds threshold"
+            "n_normal n_novel seconds threshold pixel_auroc mean_picture_auroc n_masks"
         )
         out: dict[str, Any] = {name: getattr(self, name) for name in figures.split()}
         return out | {"unreadable": len(self.unreadable), "note": " ".join(self.notes) or None}
@@ -179,10 +183,10 @@ def _score_once(detector: Scoring, source: Source, others: dict[str, Score], pro
     return _Scored(np.concatenate(indices), np.concatenate(hashes), joined, unreadable, seconds)
 
 
-def _figures(scored: _Scored, labels: NDArray[np.int64], threshold: float | None, seed: int) -> dict[str, float | None]:
+def _figures(scored: _Scored, labels: NDArray[np.int64], threshold: float | None, seed: int) -> dict[str, Any]:
     """Every figure by its name in Evaluation."""
     names = "auroc auroc_low auroc_high aupr fpr95 precision false_alarm_rate miss_rate knn_auroc knn_cosine_auroc"
-    out: dict[str, float | None] = dict.fromkeys(names.split())
+    out: dict[str, Any] = dict.fromkeys(names.split())
     scores = scored.scores["detector"]
     if len(np.unique(labels)) == 2:
         low, high = metrics.auroc_interval(scores, labels, seed=seed)

@@ -1,5 +1,6 @@
 """Evaluating a saved detector: the labelled pictures that a person names, and the training pictures for the kNNs beside it."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from novelette.data.select import Selection, Where, found_again, labelled_pictur
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.evaluate import Evaluation, evaluate
+from novelette.localization import localize
 from novelette.progress import progress
 
 
@@ -25,6 +27,9 @@ def evaluate_detector(
     neighbours = training_pixels(detector, train, where)
     with progress("evaluate", len(selection.source), shown=bar) as show:
         evaluation = evaluate(detector, selection.source, selection.labels, train=neighbours, seed=seed, progress=show)
+    found = localize(detector, selection.source, evaluation.indices[evaluation.labels == 1], neighbours)
+    if found is not None:
+        evaluation = replace(evaluation, pixel_auroc=found.pixel_auroc, mean_picture_auroc=found.mean_picture_auroc, n_masks=found.n_masks)
     return evaluation, selection
 
 

@@ -114,6 +114,8 @@ def fit_recipe(recipe: Recipe, images: Any, run: Run) -> Fitted:
     began = time.monotonic()
     if not 0 < recipe.false_alarm_rate < 1:
         raise InputError(f"--false-alarm-rate {recipe.false_alarm_rate:g} is not between 0 and 1")
+    if recipe.seed < 0:
+        raise InputError(f"--seed {recipe.seed} is negative: give 0 or more")
     device = pick_device(recipe.device)
     chosen = normal_pictures(images, recipe.where)
     preprocessing = choose_preprocessing(recipe, chosen)

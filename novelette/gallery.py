@@ -17,10 +17,12 @@ from novelette.data.images import UnreadablePicture
 from novelette.data.sources import Source
 from novelette.evaluate import Evaluation
 from novelette.heatmap import heat_scale, overlay
+from novelette.localization import mask_of
 
 MOST = 8  # pictures in each gallery: four galleries with heat maps stay under 3 MB
 THUMBNAIL = 240  # px, the longest side
 PIXELATED = 96  # px; pictures up to this size are stored exactly and shown with square pixels
+OUTLINE = (60, 220, 90)
 _BREAKABLE = re.compile(r"([/_-])")  # where a long name may go on in the next line
 
 
@@ -44,10 +46,11 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """A picture small enough for the page, uint8 (h, w) or (h, w, 3), and its heat, (h, w), or None."""
+    """A picture small enough for the page, uint8 (h, w) or (h, w, 3), its heat and the mask that stands beside it, (h, w), or None."""
 
     picture: NDArray[np.uint8]
     heat: NDArray[np.float32] | None
+    mask: NDArray[np.bool_] | None = None
 
 
 def galleries(detector: Explaining, evaluation: Evaluation, source: Source) -> str:
@@ -63,7 +66,8 @@ def galleries(detector: Explaining, evaluation: Evaluation, source: Source) -> s
         shown = "".join(cards[i] for i in choice.chosen if i in cards)
         body = f'<div class="gallery">{shown}</div>' if shown else f'<p class="none">{choice.empty}</p>'
         parts.append(f"<section><h2>{choice.title}</h2><p>{choice.text}</p>{body}</section>")
-    legend = '<p class="heat">Heat maps: usual <i></i> novel, one scale throughout</p>' if maps else ""
+    outlines = "; a mask's border is green" if any(shot.mask is not None for shot in shots.values()) else ""
+    legend = f'<p class="heat">Heat maps: usual <i></i> novel, one scale throughout{outlines}</p>' if maps else ""
     return legend + "".join(parts)
 
 
@@ -104,7 +108,12 @@ def _shots(detector: Explaining, e: Evaluation, source: Source, chosen: set[int]
             continue
         heat = detector.heatmap(picture)
         small = _shrunk(picture)
-        shots[i] = Shot(small, None if heat is None else _fitted(heat, small.shape[:2]))
+        mask = mask_of(source, int(e.indices[i]))
+        shots[i] = Shot(
+            small,
+            None if heat is None else _fitted(heat, small.shape[:2]),
+            None if mask is None or not mask.any() else _fitted(mask.astype(np.float32), small.shape[:2]) >= 0.5,
+        )
     return shots
 
 
@@ -121,11 +130,22 @@ def _fitted(heat: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.flo
     return np.asarray(resized, np.float32)
 
 
+def outlined(picture: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """The picture (h, w, 3) with the border of its mask (h, w) drawn in green, two pixels wide."""
+    if mask is None:
+        return picture
+    padded = np.pad(mask, 1, mode="edge")
+    around = np.stack([padded[1 + i : padded.shape[0] - 1 + i, 1 + j : padded.shape[1] - 1 + j] for i in (-1, 0, 1) for j in (-1, 0, 1)])
+    out = picture.copy()
+    out[np.any(around, axis=0) & ~np.all(around, axis=0)] = OUTLINE
+    return out
+
+
 def _card(e: Evaluation, i: int, shot: Shot, scale: tuple[float, float], p: float | None) -> str:
     name = escape(e.names[i])
     images = [_img(shot.picture, name)]
     if shot.heat is not None:
-        images.append(_img(overlay(shot.picture, shot.heat, scale), f"heat map of {name}"))
+        images.append(_img(outlined(overlay(shot.picture, shot.heat, scale), shot.mask), f"heat map of {name}"))
     kind = "novel" if e.labels[i] else "normal"
     chance = "" if p is None else f", p = {p:.2g}"
     breakable = _BREAKABLE.sub(r"\1<wbr>", name)

@@ -7,7 +7,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from PIL import Image
@@ -17,8 +17,10 @@ from novelette.data.sources import Source, SubsetSource, UnreadablePicture
 from novelette.detector import Detector, Predictions
 from novelette.errors import InputError
 from novelette.progress import progress
+from novelette.store import check_writable, reason
 
 COLUMNS = ("path", "score", "p_value", "novel")
+PAGE = "index.html"
 SCALED_BY = 64  # pictures that set the common colour scale of a folder of heat maps
 
 
@@ -33,10 +35,18 @@ def check(output: Path | None, heatmaps: Path | None, *, force: bool) -> None:
             raise InputError(f"{path} exists: give --force to replace it, or another name")
         if path.exists() and path.is_dir() != (path is heatmaps):
             raise InputError(f"{path} is {'a folder' if path.is_dir() else 'a file'} and cannot be replaced: give another name")
-        folder = path if path.is_dir() else path.absolute().parent
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        check_writable(path if path.is_dir() else path.absolute().parent)
+
+
+def check_report(folder: Path | None, *, force: bool) -> None:
+    """Refuse, before any work, a folder that a report cannot or must not be written to. Raises: InputError."""
+    if folder is None:
+        return
+    if (folder / PAGE).exists() and not force:
+        raise InputError(f"{folder / PAGE} exists: give --force to replace it, or another -o")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, and a report is a folder: give another -o")
+    check_writable(folder)
 
 
 def rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
@@ -69,15 +79,20 @@ def write(predictions: Predictions, output: Path) -> None:
         text = csv_text(predictions)
     else:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(predictions))
-    with tempfile.NamedTemporaryFile("w", dir=output.absolute().parent, delete=False, encoding="utf-8") as part:
-        try:
-            part.write(text)
-            part.close()
-            os.chmod(part.name, 0o644)
-            os.replace(part.name, output)
-        except BaseException:
-            os.unlink(part.name)
-            raise
+    folder = output.absolute().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".scores-", delete=False, encoding="utf-8") as part:
+            try:
+                part.write(text)
+                part.close()
+                os.chmod(part.name, 0o644)
+                os.replace(part.name, output)
+            except BaseException:
+                os.unlink(part.name)
+                raise
+    except OSError as error:
+        raise InputError(f"cannot write {output}: {reason(error)}; nothing was changed there") from error
 
 
 def sentence(predictions: Predictions, i: int) -> str:
@@ -104,12 +119,18 @@ def write_heatmaps(detector: Detector, source: Source, folder: Path, *, bar: boo
     count = 0
     with progress("heat maps", len(source), shown=bar) as show:
         for name, picture, heat in _maps(detector, source):
-            path = folder / (name.replace("..", "_").lstrip("/") + ".png")
+            path = folder / _below(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(heatmap.overlay(picture, heat, scale)).save(path)
             count += 1
             show(count)
     return count
+
+
+def _below(name: str) -> Path:
+    """A picture's name as a path that stays below whatever folder it is put in: x/a.jpg -> x/a.jpg.png."""
+    parts = PurePath(name + ".png").parts
+    return Path(*("_" if part == ".." else part for part in parts if part != PurePath(name).anchor))
 
 
 def _maps(detector: Detector, source: Source) -> Iterator[tuple[str, Any, Any]]:

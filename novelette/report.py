@@ -155,6 +155,9 @@ def _figures(detector: Reported, e: Evaluation) -> str:
     if e.precision is not None:
         flagged = int((e.scores.astype(np.float64) > (e.threshold or 0)).sum())
         rows.append(_share_row("Precision at the threshold", e.precision, flagged, f"chance: {percent(e.n_novel / n)}"))
+    if e.pixel_auroc is not None:
+        plain = "" if e.mean_picture_auroc is None else f"|x - mean training picture|: {e.mean_picture_auroc:.4f}"
+        rows.append((f"Pixel AUROC of the heat maps, {e.n_masks:,} masks", f"{e.pixel_auroc:.4f}", "", plain))
     rows.append(("Pictures", f"{n:,}", "", f"{e.n_normal:,} normal, {e.n_novel:,} novel, {len(e.unreadable):,} unreadable"))
     rows.append(("Time, decoding included", f"{e.seconds:.2f} s", "", f"{n / max(e.seconds, 1e-9):,.0f} pictures a second"))
     return "".join(

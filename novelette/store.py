@@ -73,19 +73,22 @@ def load(path: str | Path, device: str = "cpu") -> Detector:
         config = method.Config(**card["config"])
         preprocessing = Preprocessing(**card["preprocessing"])
         scorer_state = {name.removeprefix("scorer."): tensor for name, tensor in state.items()}
+        calibration, false_alarm_rate = np.array(card["calibration"], np.float64), float(card["false_alarm_rate"])
+        if calibration.ndim != 1 or not np.isfinite(calibration).all() or (np.diff(calibration) < 0).any() or not 0 < false_alarm_rate < 1:
+            raise ValueError("a calibration that no detector has")
         scorer = method.Scorer.from_state(config, scorer_state, preprocessing.channels, preprocessing.size)
         detector = Detector(
             card["method"],
             config,
             preprocessing,
             scorer,
-            calibration=np.array(card["calibration"], np.float64),
+            calibration=calibration,
             trained_on=trained_on,
-            false_alarm_rate=float(card["false_alarm_rate"]),
+            false_alarm_rate=false_alarm_rate,
             seed=int(card["seed"]),
             provenance=dict(card["provenance"]),
         )
-    except (KeyError, TypeError, ValueError, ValidationError, RuntimeError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, ValidationError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{path} is damaged: {CARD} and {WEIGHTS} do not fit together ({type(error).__name__})") from error
     return detector.to(torch.device(device))
 
@@ -103,7 +106,7 @@ def _read_card(path: Path) -> dict[str, Any]:
         raise InputError(f"{path / CARD} is not the card of a detector")
     if card["schema"] > SCHEMA:
         raise InputError(f"{path} was written by a newer novelette (schema {card['schema']}, this one reads {SCHEMA}): update novelette")
-    if card.get("method") not in METHODS:
+    if not isinstance(card.get("method"), str) or card["method"] not in METHODS:
         raise InputError(f"{path} is of the method {card.get('method')!r}, which this novelette does not have")
     return card
 
@@ -115,13 +118,17 @@ def check_output(path: Path, *, force: bool) -> None:
             raise InputError(f"{path} exists: give --force to replace it, or another -o")
         if not (path / CARD).is_file():
             raise InputError(f"{path} exists and is not a detector, so --force does not replace it: give another -o")
-    parent = path.absolute().parent
+    check_writable(path.absolute().parent)
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be made, or whose nearest parent that is there takes none. Makes nothing. Raises: InputError."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=parent):
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise InputError(f"cannot write to {parent}: {_reason(error)}") from error
+        raise InputError(f"cannot write to {there}: {reason(error)}; give another folder") from error
 
 
 def remove_work(folder: Path) -> None:
@@ -129,7 +136,8 @@ def remove_work(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
+    """Why the system said no, in a few words."""
     return "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error)).lower()
 
 
@@ -139,6 +147,7 @@ def _replacing(path: Path) -> Iterator[Path]:
     beside: dict[str, Any] = {"prefix": f".{path.name}.", "dir": path.absolute().parent}
     temporary: list[Path] = []
     try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
         temporary.append(new := Path(tempfile.mkdtemp(**beside)))
         yield new
         new.chmod(0o755)
@@ -153,7 +162,7 @@ def _replacing(path: Path) -> Iterator[Path]:
         else:
             os.rename(new, path)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {_reason(error)}; nothing was changed there") from error
+        raise InputError(f"cannot write {path}: {reason(error)}; nothing was changed there") from error
     finally:
         for leftover in temporary:
             shutil.rmtree(leftover, ignore_errors=True)

@@ -4,6 +4,7 @@ A loop is resumable bit for bit because nothing random lives between steps: the 
 `Run.steps` seeds torch from (seed, step) before each step. A checkpoint is then the weights, the optimizers' moments and the step.
 """
 
+import io
 import json
 import math
 import os
@@ -110,7 +111,7 @@ class Run:
         self._losses = "  ".join(f"{name} {value:.4f}" for name, value in line.items() if name != "step")
         self.history.append(line)
         if self.folder:
-            with (self.folder / "log.jsonl").open("a") as log:
+            with _told(self.folder), (self.folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
 
     def _save(self, step: int, parts: Mapping[str, HasState]) -> None:
@@ -119,8 +120,11 @@ class Run:
         state = {"step": step, "settings": json.dumps(self.settings, sort_keys=True)}
         state |= {name: part.state_dict() for name, part in parts.items()}
         temporary = self.folder / "checkpoint.pt.part"
-        torch.save(state, temporary)
-        os.replace(temporary, self.folder / "checkpoint.pt")
+        content = io.BytesIO()
+        torch.save(state, content)
+        with _told(self.folder):
+            temporary.write_bytes(content.getbuffer())
+            os.replace(temporary, self.folder / "checkpoint.pt")
 
     def _restore(self, parts: Mapping[str, HasState]) -> int:
         """Load the checkpoint if this run resumes one. Returns: the step to go on with."""
@@ -220,6 +224,16 @@ def pick_device(name: str) -> torch.device:
     if not present.get(name, False):
         raise InputError(f"--device {name}: there is no such device here; use --device cpu or auto")
     return torch.device(name)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """A disk that says no, in one sentence. Raises: InputError."""
+    try:
+        yield
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise InputError(f"training stopped, since {folder} cannot be written: {why}; make room, then go on with --resume") from error
 
 
 @contextmanager

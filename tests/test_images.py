@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from novelette.data import images
+from novelette.data import images, pixels
 from novelette.data.images import Preprocessing, as_tensor, content_hash, guess_channels, load, prepare, stream
-from novelette.data.pixels import is_grey, luminance
+from novelette.data.pixels import is_grey, luminance, over_white, to_uint8
 from novelette.data.sources import ArraySource, SubsetSource, UnreadablePicture, open_source
 from novelette.errors import InputError
 
@@ -61,6 +61,16 @@ def test_preprocessing_survives_json():
 def test_luminance_is_pillows():
     assert np.array_equal(luminance(RGB), np.asarray(Image.fromarray(RGB).convert("L")))
     assert np.array_equal(luminance(grey_as_rgb(GREY)), GREY)  # exact for grey
+
+
+def test_formulas_do_not_depend_on_how_many_pixels_go_at_a_time(monkeypatch):
+    rgba = rng.integers(0, 256, (2, 40, 60, 4), np.uint8)
+    deep = rng.integers(0, 65536, (2, 40, 60, 3)).astype(np.uint16)
+    whole = [luminance(rgba[..., :3]), over_white(rgba), to_uint8(deep), is_grey(rgba[..., :3] // 30)]
+    for strip in (1, 100, 5000):
+        monkeypatch.setattr(pixels, "STRIP", strip)
+        parts = [luminance(rgba[..., :3]), over_white(rgba), to_uint8(deep), is_grey(rgba[..., :3] // 30)]
+        assert all(map(np.array_equal, parts, whole))
 
 
 def test_one_channel_refuses_colour_in_one_sentence_with_the_name():
@@ -237,14 +247,14 @@ def test_colour_with_alpha_is_the_same_from_file_and_array(tmp_path):
 
 
 def test_as_tensor_rescales_to_plus_minus_one():
-    pixels = np.array([0, 51, 255], np.uint8).reshape(3, 1, 1, 1)
-    for given_ in (pixels, torch.from_numpy(pixels.copy()), np.broadcast_to(pixels, (3, 1, 2, 2))):
+    levels = np.array([0, 51, 255], np.uint8).reshape(3, 1, 1, 1)
+    for given_ in (levels, torch.from_numpy(levels.copy()), np.broadcast_to(levels, (3, 1, 2, 2))):
         x = as_tensor(given_)
         assert x.dtype == torch.float32
         assert torch.allclose(x[:, 0, 0, 0], torch.tensor([-1.0, -0.6, 1.0]), atol=1e-6)  # float32 rounding
-    assert pixels.ravel().tolist() == [0, 51, 255]
+    assert levels.ravel().tolist() == [0, 51, 255]  # untouched
     with pytest.raises(TypeError, match="uint8"):
-        as_tensor(pixels.astype(np.float32))
+        as_tensor(levels.astype(np.float32))
 
 
 def test_reading_pictures_needs_no_torch():

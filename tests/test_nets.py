@@ -48,7 +48,7 @@ def test_the_students_for_grey_images_are_as_small_as_they_should_be(widths, par
 
 
 def test_parameters_of_a_generator_by_hand():
-    # E: 4x4 kernels 1-2, 2-4, 4-8 and 8-16; a weight and a bias for each of 2 + 4 + 8 normalized channels. G = E, D, E, D normalizes 8 + 4 + 2.
+    # E: 4x4 kernels 1-2, 2-4, 4-8, 8-16; a weight and a bias for each of 2 + 4 + 8 normalized channels. D mirrors it; G = E, D, E.
     kernels = 16 * (1 * 2 + 2 * 4 + 4 * 8 + 8 * 16)
     assert parameters(Generator(small(), 1, 32)) == 3 * (kernels + 2 * 14)
 

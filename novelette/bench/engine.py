@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from novelette import metrics
-from novelette.bench.runs import Bench, Records, Run, expand, stacks
+from novelette.bench.runs import Bench, Records, Run, current, expand, stacks
 from novelette.data.images import Preprocessing, as_tensor, guess_channels, load
 from novelette.data.named import NamedSet, class_index, load_named
 from novelette.data.protocol import PROTOCOLS, held_out, is_novel
@@ -23,6 +23,7 @@ from novelette.errors import InputError
 from novelette.fitting import find_method
 from novelette.progress import progress
 from novelette.settings import validated
+from novelette.store import check_writable
 from novelette.training import Run as Training
 from novelette.training import pick_device
 
@@ -41,10 +42,11 @@ def run_bench(
 ) -> list[dict[str, Any]]:
     """Run what has no record in `results`/NAME.jsonl yet, `jobs` processes at a time.
 
-    Returns: all records of the bench.
+    Returns: the records of all runs of the bench, in its order.
     """
     if bench.protocol not in SPLITS:
         raise InputError(f"{bench.name}: there is no protocol {bench.protocol!r}: choose one of {', '.join(SPLITS)}")
+    check_writable(results)
     named = load_named(bench.data, data_roots=data_roots)
     records = Records(results / f"{bench.name}.jsonl")
     runs = expand(bench, named.classes)
@@ -67,7 +69,7 @@ def run_bench(
             records.append(finished_records)
             done += len(finished_records)
             show(done, words(finished_records[-1]))
-    return records.read()
+    return current(bench, runs, records.read())
 
 
 def words(record: dict[str, Any]) -> str:
@@ -118,12 +120,16 @@ def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: A
     for run, split, scorer in zip(runs, splits, scorers, strict=True):
         began = time.perf_counter()
         judged = split.test if len(split.test) else split.validation
-        scores = scores_of(scorer, pixels, judged, device)
         novel = is_novel(bench.protocol, labels[judged], _class(classes, run.normal))
+        try:
+            auroc = metrics.auroc(scores_of(scorer, pixels, judged, device), novel)
+        except Exception as error:
+            records.append(stamp(bench, run, title, device) | {"error": f"{type(error).__name__}: {error}"})
+            continue
         record = stamp(bench, run, title, device) | {
             "config": config.model_dump(mode="json"),
             "split": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
-            "auroc": round(metrics.auroc(scores, novel), 6),
+            "auroc": round(auroc, 6),
             "fit_seconds": round(fit_seconds, 2),
             "score_seconds": round(time.perf_counter() - began, 3),
             "stacked": len(runs),

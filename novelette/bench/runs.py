@@ -36,7 +36,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
 
     Attributes:
         data, protocol, classes, seeds: every combination is run; no classes means all of the set's.
-        size: of the images, px, or 0 for the set's own (pictures that are square and alike).
+        size: of the images, px.
         published: the table of novelette/bench/published to stand beside it.
         threads: of one run.
     """
@@ -93,6 +93,18 @@ def stacks(bench: Bench, runs: list[Run]) -> list[list[Run]]:
     return groups
 
 
+def current(bench: Bench, runs: list[Run], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records of these runs, in the runs' order, under the bench's labels: none of runs that the bench has no more, and no failure
+    that a later try made good."""
+    cells = {run.key(bench): (i, run.entry.label) for i, run in reversed(list(enumerate(runs)))}
+    labels = {entry.label for entry in bench.detectors}
+    succeeded = {record["key"] for record in records if "error" not in record}
+    failed = {record["key"]: record for record in records if "error" in record and record["key"] not in succeeded}
+    mine = [r for r in records if "error" not in r or r is failed.get(r["key"])]
+    mine = sorted((r for r in mine if r["key"] in cells), key=lambda r: cells[r["key"]][0])
+    return [r if r["label"] in labels else r | {"label": cells[r["key"]][1]} for r in mine]
+
+
 class Records:
     """The records of one bench: `results/<name>.jsonl`, a line a run, appended whole."""
 
@@ -104,10 +116,10 @@ class Records:
         if not self.path.exists():
             return []
         records = []
-        for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(self.path.read_bytes().splitlines(), 1):
             try:
                 record = json.loads(line)
-                record["key"], record["label"]
+                record["key"], record["label"], record["normal"], record["seed"], record["error" if "error" in record else "auroc"]
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(f"{self.path}, line {number} is damaged: mend it or delete the line") from error
             records.append(record)
@@ -117,6 +129,8 @@ class Records:
         """Add records with one write, so that a killed process leaves whole lines."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         text = "".join(json.dumps(record) + "\n" for record in records)
+        if self.path.exists() and self.path.read_bytes()[-1:] not in (b"", b"\n"):  # a hand left out the last line's end
+            text = "\n" + text
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             os.write(descriptor, text.encode())

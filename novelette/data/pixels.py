@@ -98,11 +98,14 @@ def is_grey(pixels: np.ndarray, tolerance: int = GREY_TOLERANCE) -> np.ndarray:
         pixels: uint8 (N, H, W, 3).
     Returns: bool (N,).
     """
-    r, g, b = (pixels[..., i] for i in range(3))
-    high, low = np.maximum(r, g), np.minimum(r, g)
-    np.maximum(high, b, out=high)
-    np.minimum(low, b, out=low)
-    return (high - low).reshape(len(pixels), -1).max(axis=1, initial=0) <= tolerance
+    spread = np.empty(pixels.shape[:-1], np.uint8)
+
+    def between(strip: np.ndarray) -> np.ndarray:
+        r, g, b = (strip[..., i] for i in range(3))
+        return np.maximum(np.maximum(r, g), b) - np.minimum(np.minimum(r, g), b)
+
+    _by_strips(between, pixels, spread)
+    return spread.reshape(len(pixels), -1).max(axis=1, initial=0) <= tolerance
 
 
 def content_hash(picture: np.ndarray) -> int:
@@ -124,7 +127,12 @@ def content_hash(picture: np.ndarray) -> int:
 
 
 def _by_strips(convert: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray, out: np.ndarray) -> None:
-    """out = convert(pixels), element by element of the first axis, some rows at a time."""
-    step = max(1, STRIP // max(1, pixels[:1].size))
+    """out = convert(pixels), at most STRIP elements at a time; `convert` acts on every pixel alone."""
+    each = pixels[:1].size
+    if each > STRIP and pixels.ndim > 2:
+        for row, row_out in zip(pixels, out, strict=True):
+            _by_strips(convert, row, row_out)
+        return
+    step = max(1, STRIP // max(1, each))
     for start in range(0, len(pixels), step):
         out[start : start + step] = convert(pixels[start : start + step])

@@ -1,0 +1,184 @@
+"""What every method keeps: the contract of DESIGN.md, over every entry of METHODS."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from novelette.data.images import as_tensor
+from novelette.methods import METHODS
+from novelette.training import Run
+
+CPU = torch.device("cpu")
+WITHOUT_CHANCE = {"knn"}  # nothing is drawn: another seed gives the same scores
+BATCH = 1e-5  # relative: the order of float32 sums in a convolution or a product of matrices may change with the batch
+
+every_method = pytest.mark.parametrize("name", METHODS)
+
+
+def discs(n, channels=1, size=32, seed=0):
+    """Normal pictures: one bright blurred disc on a dark ground, uint8 (n, channels, size, size)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size] / size
+    cy, cx, r = rng.uniform(0.4, 0.6, (n, 1, 1)), rng.uniform(0.4, 0.6, (n, 1, 1)), rng.uniform(0.15, 0.25, (n, 1, 1))
+    disc = 1 / (1 + np.exp((np.hypot(y - cy, x - cx) - r) * 40))
+    shades = np.linspace(1, 0.5, channels)[None, :, None, None]
+    return torch.from_numpy((20 + 220 * disc[:, None] * shades).astype(np.uint8))
+
+
+def noise(n, channels=1, size=32, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (n, channels, size, size), dtype=np.uint8))
+
+
+def fitted(name, *, channels=1, size=32, seed=0):
+    module = METHODS[name]
+    return module.fit(discs(48, channels, size), module.TINY, seed=seed, device=CPU, run=Run())
+
+
+kept = functools.cache(fitted)  # for tests that do not change what they are given
+
+
+def mixed(channels=1, size=32):
+    return as_tensor(torch.cat([discs(13, channels, size, seed=5), noise(6, channels, size)]))
+
+
+@every_method
+@pytest.mark.parametrize(("channels", "size"), [(1, 32), (3, 32), (1, 64), (3, 64)])
+def test_scores_are_finite_one_an_image_grey_and_in_colour_at_two_sizes(name, channels, size):
+    scores = kept(name, channels=channels, size=size).score(mixed(channels, size))
+    assert (scores.shape, scores.dtype) == ((19,), torch.float32)
+    assert torch.isfinite(scores).all()
+
+
+@every_method
+def test_the_score_of_an_image_does_not_depend_on_its_batch(name):
+    scorer, x = kept(name), mixed()
+    together = scorer.score(x)
+    for size in (1, 2, 7):
+        torch.testing.assert_close(torch.cat([scorer.score(part) for part in x.split(size)]), together, rtol=BATCH, atol=1e-7)
+
+
+@every_method
+def test_the_score_of_an_image_does_not_depend_on_the_order(name):
+    scorer, x = kept(name), mixed()
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(scorer.score(x[order]), scorer.score(x)[order], rtol=BATCH, atol=1e-7)
+
+
+@every_method
+def test_scoring_changes_neither_the_images_nor_the_scorer(name):
+    scorer, x = kept(name), mixed()
+    before, images = {key: value.clone() for key, value in scorer.state().items()}, x.clone()
+    first = scorer.score(x)
+    scorer.heatmap(x)
+    assert torch.equal(scorer.score(x), first)
+    assert torch.equal(x, images)
+    assert all(torch.equal(value, before[key]) for key, value in scorer.state().items())
+
+
+@every_method
+def test_the_same_seed_gives_the_same_scores_and_another_seed_others(name):
+    x = mixed()
+    scores = kept(name).score(x)
+    torch.rand(3)  # torch's own state is no part of it
+    assert torch.equal(fitted(name).score(x), scores)
+    assert torch.equal(fitted(name, seed=1).score(x), scores) is (name in WITHOUT_CHANCE)
+
+
+@every_method
+def test_a_scorer_rebuilt_from_its_state_gives_exactly_the_same_scores(name):
+    scorer, x = kept(name, channels=3), mixed(3)
+    state = {key: value.clone() for key, value in scorer.state().items()}
+    rebuilt = METHODS[name].Scorer.from_state(METHODS[name].TINY, state, 3, 32)
+    assert torch.equal(rebuilt.score(x), scorer.score(x))
+    assert rebuilt.keeps_pictures == scorer.keeps_pictures
+
+
+@every_method
+def test_state_of_another_image_size_or_channel_count_is_refused(name):
+    state = kept(name, channels=3).state()
+    with pytest.raises(RuntimeError):
+        METHODS[name].Scorer.from_state(METHODS[name].TINY, state, 1, 32)
+    with pytest.raises(RuntimeError):
+        METHODS[name].Scorer.from_state(METHODS[name].TINY, state, 3, 64)
+
+
+@every_method
+@pytest.mark.parametrize("channels", [1, 3])
+def test_far_noise_scores_above_normal_pictures(name, channels):
+    scorer = kept(name, channels=channels)
+    normal, far = scorer.score(as_tensor(discs(40, channels, seed=9))), scorer.score(as_tensor(noise(40, channels, seed=9)))
+    assert far.median() > normal.max()
+
+
+@every_method
+@pytest.mark.parametrize(("channels", "size"), [(1, 32), (3, 64)])
+def test_a_heat_map_is_as_large_as_the_image_and_not_negative(name, channels, size):
+    maps = kept(name, channels=channels, size=size).heatmap(mixed(channels, size))
+    if maps is None:
+        return
+    assert maps.shape == (19, size, size)
+    assert torch.isfinite(maps).all()
+    assert maps.min() >= 0
+    assert maps.max() > 0
+
+
+@every_method
+def test_the_module_gives_the_scores(name):
+    scorer, x = kept(name), mixed()
+    module = scorer.module()
+    if module is None:
+        return
+    assert isinstance(module, nn.Module)
+    with torch.no_grad():
+        torch.testing.assert_close(module(x), scorer.score(x), rtol=BATCH, atol=1e-7)
+
+
+@every_method
+def test_state_is_tensors_on_the_cpu(name):
+    state = kept(name).state()
+    assert state
+    assert all(isinstance(value, torch.Tensor) and value.device == CPU for value in state.values())
+
+
+@every_method
+def test_every_setting_says_what_it_means_and_has_limits_or_choices(name):
+    for field, info in METHODS[name].Config.model_fields.items():
+        assert info.description, field
+        if info.annotation in (int, float):
+            limits = {kind for limit in info.metadata for kind in ("ge", "gt", "le", "lt") if hasattr(limit, kind)}
+            assert limits & {"ge", "gt"}, f"{field} has no lowest value"
+            assert limits & {"le", "lt"}, f"{field} has no highest value"
+
+
+@every_method
+def test_a_config_is_frozen_and_knows_its_fields(name):
+    config = METHODS[name].Config()
+    first = next(iter(type(config).model_fields))
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(config, first, getattr(config, first))
+    with pytest.raises(ValidationError, match="extra"):
+        METHODS[name].Config(no_such_setting=1)
+
+
+@every_method
+def test_a_config_survives_json(name):
+    for config in (METHODS[name].Config(), METHODS[name].TINY, METHODS[name].paper()):
+        assert METHODS[name].Config.model_validate_json(config.model_dump_json()) == config
+
+
+@every_method
+def test_a_method_cites_its_paper(name):
+    paper = METHODS[name].PAPER
+    assert isinstance(paper, str)
+    assert any(year in paper for year in map(str, range(1950, 2040)))
+
+
+@every_method
+def test_training_pictures_are_left_as_they_were(name):
+    images = discs(48)
+    METHODS[name].fit(images, METHODS[name].TINY, seed=0, device=CPU, run=Run())
+    assert torch.equal(images, discs(48))

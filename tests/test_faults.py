@@ -1,0 +1,454 @@
+"""What a person gets wrong, and what the machine refuses: one sentence, status 2, and nothing is lost."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pictures import assert_refused, checks, everything_in, fitted, stripes, write, write_bomb, write_labelled
+from PIL import Image
+
+from novelette import store
+from novelette.cli import main
+
+GAN = ("--widths", "2", "--latent", "8", "--steps", "4")
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("pictures") / "parts", stripes(40))
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, parts):
+    return fitted(tmp_path_factory.mktemp("detectors") / "knn.det", parts)
+
+
+@pytest.fixture
+def det(tmp_path, saved):
+    """A detector that a test may spoil."""
+    return Path(shutil.copytree(saved, tmp_path / "knn.det"))
+
+
+def no_folder(folder):
+    return folder / "nowhere"
+
+
+def empty_folder(folder):
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+def text_only(folder):
+    (folder / "notes").mkdir()
+    (folder / "notes" / "read.me").write_text("no pictures here")
+    return folder / "notes"
+
+
+def all_unreadable(folder):
+    write(folder / "broken", stripes(12))
+    for path in (folder / "broken").iterdir():
+        path.write_bytes(path.read_bytes()[:50])
+    return folder / "broken"
+
+
+def empty_file(folder):
+    (folder / "empty.png").touch()
+    return folder / "empty.png"
+
+
+def text_named_png(folder):
+    (folder / "text.png").write_text("this is no picture\n" * 50)
+    return folder / "text.png"
+
+
+def folder_of_text_named_png(folder):
+    (folder / "sole").mkdir()
+    return text_named_png(folder / "sole").parent
+
+
+def bomb(folder):
+    return write_bomb(folder / "bomb.png")
+
+
+def pickle_array(folder):
+    np.save(folder / "objects.npy", np.array([{}], object), allow_pickle=True)
+    return folder / "objects.npy"
+
+
+UNUSABLE = {
+    no_folder: "does not exist",
+    empty_folder: "no pictures",
+    text_only: "no pictures",
+    all_unreadable: "12 pictures can be read",
+    empty_file: "empty file",
+    text_named_png: "not an image",
+    folder_of_text_named_png: "not an image",
+    bomb: "900 Mpx",
+    pickle_array: "pickled",
+}
+
+
+@pytest.mark.parametrize("source", UNUSABLE, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("command", ["fit", "score", "calibrate"])
+def test_source_without_a_readable_picture_is_refused_in_one_sentence(command, source, tmp_path, det, capsys):
+    given = str(source(tmp_path))
+    argv = {
+        "fit": ["fit", "knn", given, "-o", str(tmp_path / "new" / "new.det")],
+        "score": ["score", str(det), given, "-o", str(tmp_path / "new" / "scores.csv"), "--heatmaps", str(tmp_path / "new" / "maps")],
+        "calibrate": ["calibrate", str(det), given],
+    }[command]
+    assert_refused(argv, tmp_path, capsys, UNUSABLE[source])
+
+
+def test_two_pictures_are_too_few_to_fit(tmp_path, capsys):
+    source = write(tmp_path / "two", stripes(2))
+    assert_refused(["fit", "knn", str(source), "-o", str(tmp_path / "a.det")], tmp_path, capsys, "2 readable pictures", "at least 10")
+
+
+WRONG_ARGUMENTS = {
+    "unknown command": (["train", "SOURCE"], "no command 'train'"),
+    "unknown method": (["fit", "gan", "SOURCE", "-o", "OUT"], "no method 'gan'", "ede-gan", "knn"),
+    "method forgotten": (["fit", "-o", "OUT"], "the method comes first"),
+    "unknown option": (["fit", "knn", "SOURCE", "-o", "OUT", "--epoch", "3"], "--epoch"),
+    "another method's option": (["fit", "knn", "SOURCE", "-o", "OUT", "--widths", "2"], "--widths"),
+    "no output": (["fit", "knn", "SOURCE"], "-o"),
+    "no source": (["score", "DET"], "missing"),
+    "size not offered": (["fit", "knn", "SOURCE", "-o", "OUT", "--size", "33"], "--size", "32", "256"),
+    "setting out of range": (["fit", "knn", "SOURCE", "-o", "OUT", "--k", "0"], "--k", "1", "not 0"),
+    "setting not a number": (["fit", "knn", "SOURCE", "-o", "OUT", "--k", "many"], "--k", "many"),
+    "k above the pictures": (["fit", "knn", "SOURCE", "-o", "OUT", "--k", "500"], "--k 500", "500 training pictures"),
+    "tiles out of range": (["fit", "knn", "SOURCE", "-o", "OUT", "--tiles", "9"], "--tiles", "8", "not 9"),
+    "negative seed": (["fit", "ede-gan", "SOURCE", "-o", "OUT", "--seed", "-1"], "--seed -1"),
+    "negative protocol seed": (["fit", "knn", "digits", "--normal", "3", "-o", "OUT", "--protocol-seed", "-1"], "--protocol-seed -1"),
+    "negative bootstrap seed": (["evaluate", "DET", "LABELLED", "--seed", "-1"], "--seed -1"),
+    "rate of zero": (["fit", "knn", "SOURCE", "-o", "OUT", "--false-alarm-rate", "0"], "--false-alarm-rate", "between 0 and 1"),
+    "rate of one": (["calibrate", "DET", "SOURCE", "--false-alarm-rate", "1"], "--false-alarm-rate", "between 0 and 1"),
+    "rate that is not a number": (["calibrate", "DET", "SOURCE", "--false-alarm-rate", "nan"], "--false-alarm-rate"),
+    "widths of the wrong count": (["fit", "ede-gan", "SOURCE", "-o", "OUT", "--widths", "2-4"], "--widths 2-4", "2 blocks", "need 3"),
+    "widths that are no numbers": (["fit", "ede-gan", "SOURCE", "-o", "OUT", "--widths", "2,4,8"], "--widths", "2,4,8"),
+    "width of zero": (["fit", "ede-gan", "SOURCE", "-o", "OUT", "--widths", "0"], "--widths"),
+    "settings that contradict": (["fit", "ede-gan", "SOURCE", "-o", "OUT", "--statistics", "running"], "--norm batch"),
+    "class of a named set forgotten": (["fit", "knn", "digits", "-o", "OUT"], "--normal", "0, 1, 2"),
+    "class that does not exist": (["fit", "knn", "digits", "--normal", "ten", "-o", "OUT"], "digits has no class ten", "9"),
+    "class number too high": (["fit", "knn", "digits", "--normal", "10", "-o", "OUT"], "no class 10"),
+    "class of a folder": (["fit", "knn", "SOURCE", "--normal", "3", "-o", "OUT"], "--normal 3", "digits"),
+    "unknown protocol": (["evaluate", "DET", "digits", "--normal", "3", "--protocol", "mine"], "--protocol mine", "standard"),
+    "group-by that is no expression": (["fit", "knn", "SOURCE", "-o", "OUT", "--group-by", "("], "--group-by"),
+    "group-by that finds nothing": (["fit", "knn", "SOURCE", "-o", "OUT", "--group-by", "part[0-9]"], "--group-by", "00.png"),
+    "scores of no known type": (["score", "DET", "SOURCE", "-o", "OUT.txt"], ".csv or .jsonl"),
+    "calibration pictures that training saw": (["calibrate", "DET", "TRAINED"], "trained on every one"),
+    "no normal folder": (["evaluate", "DET", "SOURCE"], "normal/", "novel/"),
+    "labelled folder missing": (["evaluate", "DET", "NOWHERE"], "NOWHERE"),
+    "train missing": (["evaluate", "DET", "LABELLED", "--train", "NOWHERE"], "NOWHERE", "does not exist"),
+    "no detector": (["score", "NOWHERE/a.det", "SOURCE"], "no detector", "a.det"),
+    "no detector to calibrate": (["calibrate", "NOWHERE/a.det", "SOURCE"], "no detector", "a.det"),
+    "no bench file": (["bench", "NOWHERE.toml"], "NOWHERE.toml"),
+    "jobs of zero": (["bench", "NOWHERE.toml", "--jobs", "0"], "--jobs 0", "1 to 256"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_ARGUMENTS.values(), ids=WRONG_ARGUMENTS)
+def test_wrong_argument_is_told_in_one_sentence(wrong, tmp_path, det, parts, capsys):
+    names = {"SOURCE": str(parts), "DET": str(det), "OUT": str(tmp_path / "new" / "x.det"), "OUT.txt": str(tmp_path / "x.txt")}
+    names |= {name: str(tmp_path / name) for name in ("NOWHERE", "NOWHERE/a.det", "NOWHERE.toml")}
+    argv, *says = wrong
+    if "LABELLED" in argv:
+        names["LABELLED"] = str(write_labelled(tmp_path / "labelled", 2))
+    if "TRAINED" in argv:
+        names["TRAINED"] = str(write(tmp_path / "seen", kept_pictures(det)))
+    assert_refused([names.get(word, word) for word in argv], tmp_path, capsys, *says)
+
+
+def kept_pictures(det):
+    return store.load(det).scorer.state()["images"][:, 0].numpy()
+
+
+def test_cuda_where_there_is_none_is_told_in_one_sentence(tmp_path, det, parts, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    labelled = write_labelled(tmp_path / "labelled", 2)
+    for argv in (
+        ["fit", "knn", str(parts), "-o", str(tmp_path / "a.det")],
+        ["score", str(det), str(parts), "-o", str(tmp_path / "a.csv")],
+        ["evaluate", str(det), str(labelled)],
+    ):
+        assert_refused([*argv, "--device", "cuda"], tmp_path, capsys, "--device cuda", "cpu")
+
+
+def test_one_channel_detector_refuses_colour_pictures(tmp_path, det, capsys):
+    grey = checks(3)
+    colour = write(tmp_path / "colour", np.stack([grey, grey[:, ::-1], grey[:, :, ::-1] // 2], axis=-1))
+    argv = ["score", str(det), str(colour), "-o", str(tmp_path / "a.csv")]
+    assert_refused(argv, tmp_path, capsys, "1 channel", "00.png")
+
+
+def test_bench_that_asks_for_what_is_not_there_is_refused(tmp_path, capsys):
+    file = tmp_path / "b.toml"
+    start = 'name = "b"\ntitle = "B"\ndata = "digits"\nclasses = ["3"]\n'
+    entry = '[[detectors]]\nlabel = "a"\nmethod = "knn"\n'
+    for text, says in (
+        ("title = ", "not a TOML file"),
+        (start, "detectors"),
+        (start.replace('"b"', '"../b"') + entry, "--name"),
+        (start + "sizes = 3\n" + entry, "sizes"),
+        (start.replace("digits", "digitz") + entry, "digitz"),
+        (start.replace('"3"', '"ten"') + entry, "no class ten"),
+        (start + 'protocol = "mine"\n' + entry, "no protocol 'mine'"),
+        (start + entry.replace("knn", "nn"), "no method 'nn'"),
+        (start + entry + "config = { k = 0 }\n", "--k"),
+        (start + entry + "stack = 2\n", "cannot be stacked"),
+    ):
+        file.write_text(text)
+        assert_refused(["bench", str(file), "--results", str(tmp_path / "results")], tmp_path, capsys, says)
+
+
+def test_output_that_exists_asks_for_force(tmp_path, det, parts, capsys):
+    labelled = write_labelled(tmp_path / "labelled", 2)
+    (tmp_path / "scores.csv").write_text("mine")
+    write(tmp_path / "maps", stripes(1))
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "index.html").write_text("mine")
+    for argv in (
+        ["fit", "knn", str(parts), "-o", str(det)],
+        ["calibrate", str(det), str(parts), "-o", str(det)],
+        ["score", str(det), str(parts), "-o", str(tmp_path / "scores.csv")],
+        ["score", str(det), str(parts), "--heatmaps", str(tmp_path / "maps")],
+        ["evaluate", str(det), str(labelled), "-o", str(tmp_path / "report")],
+    ):
+        assert_refused(argv, tmp_path, capsys, "exists", "--force")
+
+
+def test_force_replaces_what_the_command_writes(tmp_path, det, parts, capsys):
+    labelled = write_labelled(tmp_path / "labelled", 4)
+    scores, report = tmp_path / "scores.csv", tmp_path / "report"
+    scores.write_text("mine")
+    report.mkdir()
+    (report / "index.html").write_text("mine")
+    assert main(["score", str(det), str(parts), "-o", str(scores), "--force"]) == 0
+    assert main(["evaluate", str(det), str(labelled), "-o", str(report), "--force"]) == 0
+    assert main(["fit", "knn", str(parts), "-o", str(det), "--k", "3", "--force"]) == 0
+    assert scores.read_text().startswith("path,score")
+    assert "<html" in (report / "index.html").read_text()
+    assert store.load(det).config.k == 3
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_folder_that_is_no_detector_is_never_replaced(force, tmp_path, parts, capsys):
+    photos = write(tmp_path / "photos", stripes(3))
+    assert_refused(["fit", "knn", str(parts), "-o", str(photos), *force], tmp_path, capsys, "exists", "another -o")
+
+
+def test_folder_is_never_replaced_by_a_table_nor_a_file_by_heat_maps(tmp_path, det, parts, capsys):
+    write(tmp_path / "a.csv", stripes(2))
+    (tmp_path / "maps").write_text("mine")
+    (tmp_path / "report").write_text("mine")
+    assert_refused(["score", str(det), str(parts), "-o", str(tmp_path / "a.csv"), "--force"], tmp_path, capsys, "a folder")
+    assert_refused(["score", str(det), str(parts), "--heatmaps", str(tmp_path / "maps"), "--force"], tmp_path, capsys, "a file")
+    labelled = str(write_labelled(tmp_path / "labelled", 2))
+    assert_refused(["evaluate", str(det), labelled, "-o", str(tmp_path / "report"), "--force"], tmp_path, capsys, "a file")
+
+
+REFUSALS = {errno.EROFS: "read-only file system", errno.EACCES: "permission denied", errno.ENOSPC: "the disk is full"}
+
+
+@pytest.mark.parametrize("number", REFUSALS, ids=errno.errorcode.get)
+def test_output_that_cannot_be_written_is_told_before_the_work(number, tmp_path, det, parts, capsys, monkeypatch):
+    labelled = write_labelled(tmp_path / "labelled", 2)
+    bench = tmp_path / "b.toml"
+    bench.write_text('name = "b"\ntitle = "B"\ndata = "digits"\n[[detectors]]\nlabel = "a"\nmethod = "knn"\n')
+
+    def refuse(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    new = tmp_path / "new"
+    for argv in (
+        ["fit", "knn", str(parts), "-o", str(new / "a.det")],
+        ["calibrate", str(det), str(parts), "-o", str(new / "a.det")],
+        ["score", str(det), str(parts), "-o", str(new / "a.csv")],
+        ["score", str(det), str(parts), "--heatmaps", str(new / "maps")],
+        ["evaluate", str(det), str(labelled), "-o", str(new / "report")],
+        ["bench", str(bench), "--results", str(new / "results")],
+    ):
+        assert_refused(argv, tmp_path, capsys, f"cannot write to {tmp_path}", REFUSALS[number])
+
+
+def test_output_below_a_file_is_refused(tmp_path, parts, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert_refused(["fit", "knn", str(parts), "-o", str(tmp_path / "file" / "a.det")], tmp_path, capsys, "cannot write to")
+
+
+def full(*args, **kwargs):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("at", ["write_bytes", "write_text", "rename"])
+def test_disk_that_fills_while_a_detector_is_replaced_leaves_the_old_one_whole(at, tmp_path, det, parts, capsys, monkeypatch):
+    monkeypatch.setattr(*((os, "rename") if at == "rename" else (Path, at)), full)
+    argv = ["fit", "knn", str(parts), "-o", str(det), "--k", "3", "--force"]
+    assert_refused(argv, tmp_path, capsys, "the disk is full", "nothing was changed")
+    assert store.load(det).config.k == 5
+
+
+def test_disk_that_fills_between_the_two_renames_puts_the_old_detector_back(tmp_path, det, parts, capsys, monkeypatch):
+    rename, calls = os.rename, []
+
+    def second_time_full(a, b):
+        calls.append(a)
+        if len(calls) == 2:
+            full()
+        rename(a, b)
+
+    monkeypatch.setattr(os, "rename", second_time_full)
+    argv = ["fit", "knn", str(parts), "-o", str(det), "--k", "3", "--force"]
+    assert_refused(argv, tmp_path, capsys, "nothing was changed")
+    assert len(calls) == 3
+
+
+def test_training_whose_detector_finds_no_room_is_kept_for_resume(tmp_path, parts, capsys, monkeypatch):
+    det = tmp_path / "a.det"
+    argv = ["fit", "ede-gan", str(parts), "-o", str(det), *GAN]
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "mkdtemp", full)
+        assert main(argv) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "--resume" in err
+    assert not det.exists()
+    steps = []
+    monkeypatch.setattr("novelette.methods.ede_gan.descend", lambda *args: steps.append(args))
+    assert main([*argv, "--resume"]) == 0
+    assert steps == []
+    assert not (tmp_path / "a.det.run").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize("name", ["checkpoint.pt.part", "log.jsonl"])
+def test_full_disk_while_training_keeps_the_last_checkpoint(name, tmp_path, parts, capsys, monkeypatch):
+    work = tmp_path / "a.det.run"
+    work.mkdir()
+    (work / "checkpoint.pt").write_bytes(b"the last one")
+    (work / name).symlink_to("/dev/full")
+    monkeypatch.setattr(Path, "write_text", lambda self, text: len(text))  # the log's emptying, which a full disk allows
+    monkeypatch.setattr("novelette.training.Run.wants_log", lambda self, step: True)
+    argv = ["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN]
+    assert main(argv) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "no space left on device" in err
+    assert "--resume" in err
+    assert (work / "checkpoint.pt").read_bytes() == b"the last one"
+
+
+def test_disk_that_fills_while_scores_are_written_leaves_the_old_table(tmp_path, det, parts, capsys, monkeypatch):
+    (tmp_path / "a.csv").write_text("mine")
+    monkeypatch.setattr(os, "replace", full)
+    argv = ["score", str(det), str(parts), "-o", str(tmp_path / "a.csv"), "--force"]
+    assert_refused(argv, tmp_path, capsys, "a.csv", "the disk is full")
+
+
+def test_disk_that_fills_while_heat_maps_or_a_report_are_written_is_told(tmp_path, det, parts, capsys, monkeypatch):
+    labelled = write_labelled(tmp_path / "labelled", 3)
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "report").mkdir()
+    monkeypatch.setattr(Image.Image, "save", full)
+    capsys.readouterr()
+    assert main(["score", str(det), str(parts), "--heatmaps", str(tmp_path / "maps")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "replace", full)
+    assert main(["evaluate", str(det), str(labelled), "-o", str(tmp_path / "report")]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "report" in err
+    assert everything_in(tmp_path / "maps") == everything_in(tmp_path / "report") == {}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_output_that_is_full_is_told_in_one_sentence():
+    with open("/dev/full", "w") as device:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        ended = subprocess.run(
+            [sys.executable, "-m", "novelette.cli", "--help"], stdout=device, stderr=subprocess.PIPE, text=True, env=environment
+        )
+    assert ended.returncode == 2
+    assert ended.stderr == "novelette: the output: no space left on device\n"
+
+
+def test_reader_that_closes_the_pipe_is_no_fault():
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "novelette.cli", "--help"], stdout=writing, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def card_of(det):
+    return json.loads((det / "detector.json").read_text())
+
+
+def rewrite(det, **changes):
+    (det / "detector.json").write_text(json.dumps(card_of(det) | changes))
+
+
+DAMAGES = {
+    "no card": (lambda det: (det / "detector.json").unlink(), "is not a detector"),
+    "no weights": (lambda det: (det / "weights.safetensors").unlink(), "weights.safetensors cannot be read"),
+    "truncated card": (lambda det: os.truncate(det / "detector.json", 200), "detector.json is damaged"),
+    "empty card": (lambda det: os.truncate(det / "detector.json", 0), "detector.json is damaged"),
+    "card in no text": (lambda det: (det / "detector.json").write_bytes(bytes(range(256))), "detector.json is damaged"),
+    "truncated weights": (lambda det: os.truncate(det / "weights.safetensors", 1000), "weights.safetensors is damaged"),
+    "foreign weights": (lambda det: (det / "weights.safetensors").write_bytes(b"PK\x03\x04"), "weights.safetensors is damaged"),
+    "foreign card": (lambda det: (det / "detector.json").write_text('{"model": "other"}'), "not the card of a detector"),
+    "card that is a list": (lambda det: (det / "detector.json").write_text("[1]"), "not the card of a detector"),
+    "newer schema": (lambda det: rewrite(det, schema=store.SCHEMA + 1), "newer novelette"),
+    "unknown method": (lambda det: rewrite(det, method="oracle"), "the method 'oracle'"),
+    "method that is a list": (lambda det: rewrite(det, method=["knn"]), "the method ['knn']"),
+    "another method's settings": (lambda det: rewrite(det, method="ede-gan"), "do not fit together"),
+    "another size": (lambda det: rewrite(det, preprocessing=card_of(det)["preprocessing"] | {"size": 64}), "do not fit together"),
+    "unknown setting": (lambda det: rewrite(det, config={"k": 5, "power": 9}), "do not fit together"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_or_foreign_detector_is_refused_by_every_command(damage, tmp_path, det, parts, capsys):
+    spoil, says = damage
+    spoil(det)
+    labelled = write_labelled(tmp_path / "labelled", 2)
+    for argv in (
+        ["info", str(det)],
+        ["score", str(det), str(parts), "-o", str(tmp_path / "a.csv")],
+        ["calibrate", str(det), str(parts)],
+        ["evaluate", str(det), str(labelled), "-o", str(tmp_path / "report")],
+    ):
+        assert_refused(argv, tmp_path, capsys, says, "knn.det")
+
+
+KEYS = ("schema", "method", "config", "preprocessing", "seed", "false_alarm_rate", "calibration", "weights_sha256", "provenance")
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("value", [None, [], {}, "x", -1, True, 1e999, [None], [[1.0]], {"x": 1}], ids=repr)
+def test_card_with_a_wrong_value_is_refused_or_harmless(key, value, tmp_path, det, parts, capsys):
+    rewrite(det, **{key: value})
+    capsys.readouterr()
+    for argv in (["info", str(det)], ["score", str(det), str(parts)]):
+        status = main(argv)
+        err = capsys.readouterr().err
+        assert (status, err) == (0, "") or (status == 2 and err.count("\n") == 1)
+
+
+def test_file_where_a_detector_is_expected_is_refused(tmp_path, parts, capsys):
+    (tmp_path / "a.det").write_text("a file")
+    assert_refused(["score", str(tmp_path / "a.det"), str(parts)], tmp_path, capsys, "is not a detector")

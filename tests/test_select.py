@@ -1,0 +1,86 @@
+"""From what a person names to pictures and labels, and back to the same pictures."""
+
+import numpy as np
+import pytest
+from pictures import stripes, write, write_labelled
+
+from novelette.data.select import Where, describe, found_again, labelled_pictures, normal_pictures
+from novelette.errors import InputError
+
+
+def test_folder_and_array_are_normal_as_a_whole(tmp_path):
+    assert len(normal_pictures(write(tmp_path / "parts", stripes(3)), Where()).source) == 3
+    assert len(normal_pictures(stripes(4), Where()).source) == 4
+
+
+def test_named_set_gives_the_training_pictures_of_its_normal_class_and_tests_on_all_others():
+    training, test = normal_pictures("digits", Where(normal="3")), labelled_pictures("digits", Where(normal="3"))
+    assert not set(training.source.names) & set(test.source.names)
+    assert set(np.unique(test.labels)) == {0, 1}
+    assert len(test.labels) == len(test.source)
+    assert "normal = 3" in training.title
+    assert "standard" in training.title
+
+
+def test_leave_one_out_calls_the_class_novel():
+    assert "novel = 3" in normal_pictures("digits", Where(normal="3", protocol="leave-one-out")).title
+    one, others = (labelled_pictures("digits", Where(normal="3", protocol=p)).labels for p in ("leave-one-out", "standard"))
+    assert (one == 1).mean() < 0.5 < (others == 1).mean()
+
+
+@pytest.mark.parametrize("normal", ["normal", "good"])
+def test_labelled_folders_are_novel_unless_named_normal_or_good(normal, tmp_path):
+    write(tmp_path / normal, stripes(2))
+    write(tmp_path / "crack" / "long", stripes(1))
+    write(tmp_path / "hole", stripes(1))
+    chosen = labelled_pictures(str(tmp_path), Where())
+    labels = dict(zip(chosen.source.names, chosen.labels.tolist(), strict=True))
+    assert labels == {f"{normal}/00.png": 0, f"{normal}/01.png": 0, "crack/long/00.png": 1, "hole/00.png": 1}
+
+
+@pytest.mark.parametrize("folders", [["novel"], ["normal"], ["normal", "good"], []])
+def test_labelled_folder_needs_both_kinds(folders, tmp_path):
+    for name in folders:
+        write(tmp_path / name, stripes(2))
+    with pytest.raises(InputError, match="normal/"):
+        labelled_pictures(str(tmp_path), Where())
+
+
+def test_class_of_a_folder_is_refused(tmp_path):
+    for choose in (normal_pictures, labelled_pictures):
+        with pytest.raises(InputError, match="--normal 3"):
+            choose(str(write_labelled(tmp_path, 2)), Where(normal="3"))
+
+
+def test_named_set_needs_a_class_and_a_protocol_that_exist():
+    with pytest.raises(InputError, match="--normal, one of 0, 1"):
+        normal_pictures("digits", Where())
+    with pytest.raises(InputError, match="no class 11"):
+        normal_pictures("digits", Where(normal="11"))
+    with pytest.raises(InputError, match="--protocol mine"):
+        labelled_pictures("digits", Where(normal="3", protocol="mine"))
+
+
+def test_group_by_numbers_pictures_by_the_text_it_finds(tmp_path):
+    folder = write(tmp_path / "parts", stripes(5))
+    for old, name in zip(sorted(folder.iterdir()), ("p1-a.png", "p1-b.png", "p2-a.png", "x.png", "y.png"), strict=True):
+        old.rename(folder / name)
+    for pattern in ("p[0-9]", "(p[0-9])-."):
+        a, b, c, x, y = normal_pictures(folder, Where(group_by=pattern)).groups
+        assert a == b
+        assert len({a, c, x, y}) == 4  # what the pattern does not find stands alone
+    assert normal_pictures(folder, Where()).groups is None
+
+
+def test_described_source_is_found_again(tmp_path, monkeypatch):
+    folder = write(tmp_path / "parts", stripes(3))
+    monkeypatch.chdir(tmp_path)
+    for source, where in (("parts", Where()), ("digits", Where(normal="3", protocol="gpnd", protocol_seed=4)), (folder, Where())):
+        described = describe(source, where)
+        monkeypatch.chdir(tmp_path)
+        first = normal_pictures(source, where).source
+        monkeypatch.chdir("/")
+        again, same = found_again(described, ())
+        assert same == where
+        assert normal_pictures(again, same).source.names == first.names
+    assert describe(stripes(2), Where()) is None

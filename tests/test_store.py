@@ -1,0 +1,148 @@
+"""Detectors on disk: they come back the same, whole or not at all, and loading runs no code."""
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from pictures import checks, everything_in, stripes
+
+import novelette
+from novelette import store
+from novelette.errors import InputError
+
+METHODS = {"knn": {"k": 3}, "ede-gan": {"widths": "2", "latent": 8, "steps": 3}}
+
+
+@pytest.fixture(scope="module")
+def detectors():
+    return {name: novelette.fit(name, stripes(40), false_alarm_rate=0.25, seed=3, **METHODS[name]) for name in METHODS}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_loaded_detector_says_exactly_what_the_saved_one_said(method, detectors, tmp_path):
+    was = detectors[method]
+    now = store.load(store.save(was, tmp_path / "a.det"))
+    new = np.concatenate([stripes(5, seed=9), checks(5)])
+    before, after = was.predict(new), now.predict(new)
+    np.testing.assert_array_equal(after.score, before.score)
+    np.testing.assert_array_equal(after.p_value, before.p_value)
+    np.testing.assert_array_equal(after.novel, before.novel)
+    np.testing.assert_array_equal(now.calibration, was.calibration)
+    np.testing.assert_array_equal(now.trained_on, was.trained_on)
+    np.testing.assert_array_equal(now.heatmap(new[0]), was.heatmap(new[0]))
+    for name in ("method", "config", "preprocessing", "seed", "false_alarm_rate", "threshold", "provenance"):
+        assert getattr(now, name) == getattr(was, name)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_detector_saved_twice_has_the_same_bytes(method, detectors, tmp_path):
+    store.save(detectors[method], tmp_path / "a.det")
+    store.save(store.load(tmp_path / "a.det"), tmp_path / "b.det")
+    assert everything_in(tmp_path / "a.det") == everything_in(tmp_path / "b.det")
+
+
+def test_detector_is_json_and_safetensors_alone(detectors, tmp_path):
+    store.save(detectors["ede-gan"], tmp_path / "a.det")
+    assert set(everything_in(tmp_path / "a.det")) == {"detector.json", "weights.safetensors"}
+    card = json.loads((tmp_path / "a.det" / "detector.json").read_text())
+    assert card["schema"] == store.SCHEMA
+    weights = safetensors.torch.load_file(tmp_path / "a.det" / "weights.safetensors")
+    assert {name.partition(".")[0] for name in weights} == {"scorer", "trained_on"}
+
+
+def test_loading_unpickles_nothing(detectors, tmp_path, monkeypatch):
+    store.save(detectors["ede-gan"], tmp_path / "a.det")
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("something was unpickled")
+
+    for module in ("pickle.load", "pickle.loads", "pickle.Unpickler", "torch.load"):
+        monkeypatch.setattr(module, refuse)
+    store.load(tmp_path / "a.det")
+
+
+def test_pickle_in_the_place_of_the_weights_is_refused_and_not_run(detectors, tmp_path):
+    det = store.save(detectors["knn"], tmp_path / "a.det")
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "evil"),)
+
+    torch.save(Evil(), det / "weights.safetensors")
+    card = json.loads((det / "detector.json").read_text())
+    content = (det / "weights.safetensors").read_bytes()
+    card["weights_sha256"] = store.hashlib.sha256(content).hexdigest()
+    (det / "detector.json").write_text(json.dumps(card))
+    with pytest.raises(InputError, match="do not fit together"):
+        store.load(det)
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("where", ["write_bytes", "write_text"])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=["full", "ctrl-c"])
+def test_saving_that_fails_leaves_the_old_detector_whole_and_nothing_beside_it(where, error, detectors, tmp_path, monkeypatch):
+    det = store.save(detectors["knn"], tmp_path / "a.det")
+    before = everything_in(tmp_path)
+
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(Path, where, fail)
+    with pytest.raises((InputError, KeyboardInterrupt)):
+        store.save(detectors["ede-gan"], det, force=True)
+    with pytest.raises((InputError, KeyboardInterrupt)):
+        store.save(detectors["ede-gan"], tmp_path / "b.det")
+    assert everything_in(tmp_path) == before
+
+
+def test_saving_over_a_detector_needs_force_and_leaves_no_file_of_the_old_one(detectors, tmp_path):
+    det = store.save(detectors["knn"], tmp_path / "a.det")
+    (det / "log.jsonl").write_text("")
+    with pytest.raises(InputError, match="--force"):
+        store.save(detectors["ede-gan"], det)
+    assert store.load(det).method == "knn"
+    store.save(detectors["ede-gan"], det, force=True)
+    assert store.load(det).method == "ede-gan"
+    assert set(everything_in(tmp_path)) == {"a.det", "a.det/detector.json", "a.det/weights.safetensors"}
+
+
+def test_saving_makes_the_folders_above_and_others_may_read_it(detectors, tmp_path):
+    det = store.save(detectors["knn"], tmp_path / "some" / "where" / "a.det")
+    assert det.stat().st_mode & 0o755 == 0o755
+
+
+def test_asking_whether_an_output_can_be_written_makes_nothing(tmp_path):
+    store.check_output(tmp_path / "some" / "where" / "a.det", force=False)
+    assert everything_in(tmp_path) == {}
+
+
+def test_every_flipped_byte_of_the_weights_is_noticed(detectors, tmp_path):
+    det = store.save(detectors["ede-gan"], tmp_path / "a.det")
+    content = (det / "weights.safetensors").read_bytes()
+    for at in np.random.default_rng(0).integers(0, len(content), 20):
+        spoiled = bytearray(content)
+        spoiled[at] ^= 1
+        (det / "weights.safetensors").write_bytes(spoiled)
+        with pytest.raises(InputError, match="damaged"):
+            store.load(det)
+
+
+def test_card_cut_anywhere_is_refused(detectors, tmp_path):
+    det = store.save(detectors["knn"], tmp_path / "a.det")
+    card = (det / "detector.json").read_bytes()
+    for length in range(0, len(card) - 2, 97):  # the last two bytes are } and a line's end
+        (det / "detector.json").write_bytes(card[:length])
+        with pytest.raises(InputError):
+            store.load(det)
+
+
+def test_moved_detector_loads(detectors, tmp_path):
+    store.save(detectors["knn"], tmp_path / "a.det")
+    shutil.move(tmp_path / "a.det", tmp_path / "b.det")
+    assert store.load(tmp_path / "b.det").method == "knn"
