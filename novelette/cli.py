@@ -7,10 +7,12 @@ import contextlib
 import dataclasses
 import io
 import json
+import logging
 import os
 import re
 import sys
 import typing
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -100,18 +102,20 @@ def fit(args: Sequence[str]) -> int:
             false_alarm_rate: the part of normal pictures that may be called novel. (above 0 below 1)
             paper: the paper's own recipe: slow, for a GPU.
             resume: go on where a stopped run of the same command was.
-            force: replace a detector that is there.
+            force: replace a detector that is there, and the work of a stopped run.
         """
         from novelette import store
         from novelette.fitting import Recipe, fit_recipe, found_words, missing_words
         from novelette.settings import validated
-        from novelette.training import Interrupted, Run
+        from novelette.training import CHECKPOINT, Interrupted, Run
         from novelette.words import seconds_words
 
         store.check_output(output, force=force)
         config = validated(module.Config, dataclasses.asdict(settings))
         recipe = Recipe(args[0], config, size, channels, frame, tiles, seed, device, false_alarm_rate, where=sets.where())
         work = output.with_name(output.name + ".run")
+        if (work / CHECKPOINT).exists() and not (resume or force):
+            raise InputError(f"{work} holds the work of a stopped run: give --resume to go on with it, or --force to begin anew")
         try:
             fitted = fit_recipe(recipe, source, Run(work, resume=resume, bar=True))
         except Interrupted as stopped:
@@ -331,6 +335,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns: the exit status: 0; 2 for a person's bad input, in one sentence; 3 when pictures were skipped."""
     args = list(sys.argv[1:] if argv is None else argv)
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what Pillow says of odd files, novelette says in its own words
+    warnings.filterwarnings("ignore", "Image size .* exceeds limit", RuntimeWarning)
     try:
         status = _run(args)
         sys.stdout.flush()

@@ -1,6 +1,7 @@
 """A detector: a fitted scorer with the preprocessing, the calibration and the provenance that make its scores mean something."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -105,9 +106,28 @@ class Detector:
     def score_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Scores of prepared pictures: uint8 (N, T, C, S, S) to float32 (N,), the worst of a picture's T tiles."""
         tiles = pixels.reshape(-1, *pixels.shape[2:])
-        parts = [self.scorer.score(as_tensor(tiles[i : i + FORWARD], self.device)) for i in range(0, len(tiles), FORWARD)]
-        scores = torch.cat(parts).float().cpu().numpy()
+        parts = [tiles[i : i + FORWARD] for i in range(0, len(tiles), FORWARD)]
+        scores = torch.cat(self._side_by_side(parts)).float().cpu().numpy()
         return scores.reshape(pixels.shape[:2]).max(axis=1)
+
+    def _side_by_side(self, parts: list[NDArray[np.uint8]]) -> list[Tensor]:
+        """Scores of each part, uint8 (n, C, S, S); on the CPU a part a core.
+
+        A core to itself, with one thread, is faster for small networks than two cores that wait for each other in every layer, and on a
+        busy machine a hundred times faster.
+        """
+        threads, device = torch.get_num_threads(), self.device
+
+        def score(part: NDArray[np.uint8]) -> Tensor:
+            return self.scorer.score(as_tensor(part, device))
+
+        if device.type != "cpu" or len(parts) < 2 or threads < 2:
+            return [score(part) for part in parts]
+        try:
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                return list(pool.map(score, parts))
+        finally:
+            torch.set_num_threads(threads)
 
     def score_source(self, source: Source, *, progress: Callable[[int], None] | None = None) -> Scored:
         """Scores of every readable picture, streaming: memory does not grow with the number of pictures' pixels."""

@@ -121,8 +121,9 @@ def fit_recipe(recipe: Recipe, images: Any, run: Run) -> Fitted:
     preprocessing = choose_preprocessing(recipe, chosen)
     with progress("read", len(chosen.source), shown=run.bar) as show:
         loaded = load(chosen.source, preprocessing, progress=show)
-    if len(loaded.indices) < FEWEST_PICTURES:
-        raise InputError(_too_few(chosen, loaded))
+    different = len(np.unique(loaded.hashes))
+    if different < FEWEST_PICTURES:
+        raise InputError(f"{chosen.title} has {different} different readable pictures, and fitting needs at least {FEWEST_PICTURES}")
     calibrating = calibrate.held_out(loaded.hashes, None if chosen.groups is None else chosen.groups[loaded.indices])
     if calibrating.all() or (~calibrating).sum() < FEWEST_PICTURES // 2:
         raise InputError(f"{chosen.title}: too few different pictures; fitting needs at least {FEWEST_PICTURES}")
@@ -164,10 +165,6 @@ def choose_preprocessing(recipe: Recipe, chosen: Selection) -> Preprocessing:
     channels = recipe.channels or guessed
     values = {"size": recipe.size, "channels": channels, "frame": recipe.frame, "tiles": recipe.tiles}
     return validated(Preprocessing, values | {"colour": "convert" if channels < guessed else "refuse"})
-
-
-def _too_few(chosen: Selection, loaded: Loaded) -> str:
-    return f"{chosen.title} has {len(loaded.indices)} readable pictures, and fitting needs at least {FEWEST_PICTURES}"
 
 
 def _duplicates(names: list[str], hashes: NDArray[np.uint64]) -> list[list[str]]:

@@ -62,5 +62,6 @@ def explain(error: ValidationError) -> str:
     for found in error.errors():
         name = "--" + "-".join(str(p) for p in found["loc"][:1]).replace("_", "-") if found["loc"] else "the settings"
         message = found["msg"].removeprefix("Value error, ")
-        parts.append(f"{name}: {message[0].lower() + message[1:]}, not {found['input']!r}" if found["loc"] else message)
+        given = "" if not found["loc"] or found["msg"].startswith("Value error") else f", not {found['input']!r}"
+        parts.append(f"{name}: {message[0].lower() + message[1:]}{given}" if found["loc"] else message)
     return "; ".join(parts)

@@ -28,6 +28,7 @@ from novelette.errors import InputError
 from novelette.progress import progress
 
 THREADS_PAY_FROM = 10_000_000  # weights x images a step; measured on two cores: 32-64-128 at batch 8 gains 1.3 times
+CHECKPOINT = "checkpoint.pt"
 LOG_EVERY = 50  # steps: reading a loss waits for the device
 
 
@@ -119,19 +120,19 @@ class Run:
             return
         state = {"step": step, "settings": json.dumps(self.settings, sort_keys=True)}
         state |= {name: part.state_dict() for name, part in parts.items()}
-        temporary = self.folder / "checkpoint.pt.part"
+        temporary = self.folder / f"{CHECKPOINT}.part"
         content = io.BytesIO()
         torch.save(state, content)
         with _told(self.folder):
             temporary.write_bytes(content.getbuffer())
-            os.replace(temporary, self.folder / "checkpoint.pt")
+            os.replace(temporary, self.folder / CHECKPOINT)
 
     def _restore(self, parts: Mapping[str, HasState]) -> int:
         """Load the checkpoint if this run resumes one. Returns: the step to go on with."""
         if self.folder is None:
             return 0
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "checkpoint.pt"
+        path = self.folder / CHECKPOINT
         if not (self.resume and path.exists()):
             (self.folder / "log.jsonl").write_text("")
             return 0

@@ -110,7 +110,21 @@ def test_source_without_a_readable_picture_is_refused_in_one_sentence(command, s
 
 def test_two_pictures_are_too_few_to_fit(tmp_path, capsys):
     source = write(tmp_path / "two", stripes(2))
-    assert_refused(["fit", "knn", str(source), "-o", str(tmp_path / "a.det")], tmp_path, capsys, "2 readable pictures", "at least 10")
+    assert_refused(
+        ["fit", "knn", str(source), "-o", str(tmp_path / "a.det")], tmp_path, capsys, "2 different readable pictures", "at least 10"
+    )
+
+
+def test_the_work_of_a_stopped_run_is_not_thrown_away(tmp_path, parts, capsys):
+    work = tmp_path / "a.det.run"
+    work.mkdir()
+    (work / "checkpoint.pt").write_bytes(b"hours of work")
+    assert_refused(["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN], tmp_path, capsys, "--resume", "--force")
+
+
+def test_copies_of_one_picture_do_not_count_as_many(tmp_path, capsys):
+    source = write(tmp_path / "copies", [stripes(1)[0]] * 20)
+    assert_refused(["fit", "knn", str(source), "-o", str(tmp_path / "a.det")], tmp_path, capsys, "1 different readable picture")
 
 
 WRONG_ARGUMENTS = {
@@ -339,7 +353,7 @@ def test_full_disk_while_training_keeps_the_last_checkpoint(name, tmp_path, part
     (work / name).symlink_to("/dev/full")
     monkeypatch.setattr(Path, "write_text", lambda self, text: len(text))  # the log's emptying, which a full disk allows
     monkeypatch.setattr("novelette.training.Run.wants_log", lambda self, step: True)
-    argv = ["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN]
+    argv = ["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN, "--force"]
     assert main(argv) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from pictures import stripes, write, write_labelled
+from PIL import Image
 
 from novelette.data.select import Where, describe, found_again, labelled_pictures, normal_pictures
 from novelette.errors import InputError
@@ -42,7 +43,7 @@ def test_labelled_folders_are_novel_unless_named_normal_or_good(normal, tmp_path
 def test_labelled_folder_needs_both_kinds(folders, tmp_path):
     for name in folders:
         write(tmp_path / name, stripes(2))
-    with pytest.raises(InputError, match="normal/"):
+    with pytest.raises(InputError, match="normal/" if folders else "holds no pictures"):
         labelled_pictures(str(tmp_path), Where())
 
 
@@ -84,3 +85,22 @@ def test_described_source_is_found_again(tmp_path, monkeypatch):
         assert same == where
         assert normal_pictures(again, same).source.names == first.names
     assert describe(stripes(2), Where()) is None
+
+
+def test_picture_beside_the_labelled_folders_is_not_given_a_label(tmp_path):
+    write(tmp_path / "normal", stripes(2))
+    write(tmp_path / "novel", stripes(2))
+    write(tmp_path, stripes(1))
+    with pytest.raises(InputError, match="label is not known"):
+        labelled_pictures(tmp_path, Where())
+
+
+def test_group_by_numbers_pictures_of_one_thing_alike(tmp_path):
+    for name in ("a1_x", "a1_y", "a2_x", "other"):
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / f"{name}.png")
+    groups = normal_pictures(tmp_path, Where(group_by=r"(a\d)_")).groups
+    assert groups[0] == groups[1]
+    assert len(set(groups.tolist())) == 3
+    for wrong in ("(", "zzz"):
+        with pytest.raises(InputError, match="--group-by"):
+            normal_pictures(tmp_path, Where(group_by=wrong))

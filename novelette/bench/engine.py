@@ -24,8 +24,8 @@ from novelette.fitting import find_method
 from novelette.progress import progress
 from novelette.settings import validated
 from novelette.store import check_writable
+from novelette.training import Interrupted, pick_device
 from novelette.training import Run as Training
-from novelette.training import pick_device
 
 FORWARD = 500
 SPLITS = {**PROTOCOLS, "held-out": held_out}  # held-out: on the training split alone, for choosing settings
@@ -113,6 +113,8 @@ def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: A
             scorers = method.fit_many(images, config, seeds=seeds, device=device, run=Training())
         else:
             scorers = [method.fit(images[0], config, seed=seeds[0], device=device, run=Training())]
+    except Interrupted as stopped:  # Ctrl-C is no failure of the run
+        raise KeyboardInterrupt from stopped
     except Exception as error:
         return [stamp(bench, run, title, device) | {"error": f"{type(error).__name__}: {error}"} for run in runs]
     fit_seconds = (time.perf_counter() - began) / len(runs)

@@ -89,7 +89,7 @@ def _refuse_colour(block: np.ndarray, preprocessing: Preprocessing, names: Seque
     if not grey.all():
         raise InputError(
             f"a detector for 1 channel was given a colour picture, {names[int(np.argmin(grey))]}: "
-            "fit with --channels 3, or with --colour convert to use the luminance alone"
+            "fit with --channels 3, or on colour pictures with --channels 1 to use their luminance"
         )
 
 

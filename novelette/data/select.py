@@ -90,11 +90,14 @@ def labelled_pictures(source: Any, where: Where) -> Selection:
     root = Path(source)
     if not root.is_dir():
         raise InputError(f"{source} is neither a folder with normal/ and novel/ in it nor a named set ({', '.join(NAMES)})")
-    folders = sorted(f for f in root.iterdir() if f.is_dir())
-    if not any(f.name in NORMAL_FOLDERS for f in folders) or all(f.name in NORMAL_FOLDERS for f in folders):
-        raise InputError(f"{root} needs a folder normal/ and at least one other, such as novel/, with labelled pictures")
     pictures = FolderSource(root)
-    labels = np.array([Path(name).parts[0] not in NORMAL_FOLDERS for name in pictures.names], np.int64)
+    folders = [Path(file).parts[0] if len(Path(file).parts) > 1 else None for file in pictures.files]
+    labels = np.array([folder not in NORMAL_FOLDERS for folder in folders], np.int64)
+    if len(set(folders) - {None}) < 2 or labels.all() or not labels.any():
+        raise InputError(f"{root} needs a folder normal/ and at least one other, such as novel/, with labelled pictures")
+    if None in folders:
+        loose = pictures.names[folders.index(None)]
+        raise InputError(f"{root}: {loose} lies in neither normal/ nor another folder, so its label is not known: move it into one")
     return Selection(pictures, _title(source), labels)
 
 

@@ -30,7 +30,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """The recipe that we measured to be good for its cost on two cores; `paper()` is the papers' own."""
 
     pipeline: Literal["ede", "ed-hat", "ed"] = setting("ede", "encoder-decoder-encoder, the same scored by image, or encoder-decoder")
-    widths: Widths = setting((4, 8, 16), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
+    widths: Widths = setting((4,), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
     latent: int = setting(256, "size of the latent vectors", ge=1, le=4096)
     norm: Literal["image", "batch"] = setting("image", "normalize each image by itself, or by its batch (BatchNorm)")
     norm_first: bool = setting(True, "normalization after the first convolution too, as in the papers' table (GANomaly's code has none)")
@@ -126,7 +126,9 @@ def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], 
         return l.unflatten(0, (-1, models)).mean(0).sum()
 
     x_of = batches(images, config.batch_size, seeds, device)
-    steps = config.steps_for(max(len(i) for i in images))
+    steps = config.steps_for(len(images[0]))
+    if any(config.steps_for(len(i)) != steps for i in images):
+        raise InputError("models stacked into one program take the same number of steps: give steps instead of epochs, or do not stack")
     watch = ReconstructionWatch(steps)
     parts: dict[str, HasState] = {"net": net, "critic": critic, "opt_g": opt_g, "opt_d": opt_d}
     for step in run.steps(steps, parts, seed=seeds[0], images=config.batch_size * models):
@@ -204,6 +206,9 @@ class Scorer:
         self.config = config
         self.scoring = _Scoring(config.pipeline, net)
         self.needs_its_batch = config.norm == "batch" and config.statistics == "batch"
+        for layer in net.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.track_running_stats = not self.needs_its_batch  # scoring must not move the averages of training
         self.scoring.train(self.needs_its_batch)
 
     @torch.inference_mode()

@@ -1,0 +1,416 @@
+"""The commands as a person types them: what they print, what they write, and with which status they end."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tyro
+from pictures import checks, everything_in, fitted, stripes, write, write_labelled
+
+from novelette import cli, store
+from novelette.cli import main
+from novelette.data.images import Preprocessing, load
+from novelette.data.sources import open_source
+from novelette.methods import ede_gan
+
+ROOT = Path(__file__).parent.parent
+GAN = ("--widths", "2", "--latent", "8", "--steps", "20", "--false-alarm-rate", "0.2")
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("pictures") / "parts", stripes(60))
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    return write_labelled(tmp_path_factory.mktemp("pictures") / "labelled")
+
+
+@pytest.fixture(scope="module")
+def knn(tmp_path_factory, parts):
+    return fitted(tmp_path_factory.mktemp("detectors") / "knn.det", parts)
+
+
+@pytest.fixture(scope="module")
+def gan(tmp_path_factory, parts):
+    return fitted(tmp_path_factory.mktemp("detectors") / "gan.det", parts, "ede-gan", *GAN)
+
+
+def weights(det):
+    return (det / "weights.safetensors").read_bytes()
+
+
+def as_json(argv, capsys):
+    capsys.readouterr()
+    assert main([*argv, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+# starting
+
+
+@pytest.mark.parametrize("program", ["import novelette", "from novelette.cli import main; main(['--help'])"])
+def test_starting_loads_neither_torch_nor_numpy(program):
+    heavy = "import sys; print(sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'numpy', 'PIL', 'sklearn'}))"
+    ended = subprocess.run([sys.executable, "-c", f"{program}\n{heavy}"], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
+def test_help_names_every_command_in_one_line(argv, capsys):
+    assert main(argv) == 0
+    out = capsys.readouterr().out
+    assert all(re.search(rf"^  {name} +\w.+\.$", out, re.MULTILINE) for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("argv", [["fit"], *([name] for name in cli.COMMANDS), ["fit", "knn"], ["fit", "ede-gan"]], ids=" ".join)
+def test_help_of_every_command_ends_well(argv, capsys):
+    assert main([*argv, "--help"]) == 0
+    assert "usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("recipe", [[], ["--paper"]], ids=["ours", "paper"])
+def test_help_of_a_method_lists_its_settings_with_their_ranges_and_defaults(recipe, capsys):
+    main(["fit", "ede-gan", *recipe, "--help"])
+    words = re.sub(r"[\s│]", "", capsys.readouterr().out)  # lines break anywhere
+    config = ede_gan.paper() if recipe else ede_gan.Config()
+    widths = "-".join(map(str, config.widths))
+    assert re.search(rf"--widthsN-N-Nchannelsofeachdownsamplingblock[^)]+\(default:{widths}\)", words)
+    assert f"--batch-sizeINTpicturesanupdate(from1to4,096)(default:{config.batch_size})" in words
+
+
+def test_methods_and_version_are_printed(capsys):
+    assert main(["methods"]) == 0
+    assert main(["--version"]) == 0
+    out = capsys.readouterr().out
+    assert "ede-gan" in out
+    assert "knn" in out
+    assert re.search(r"^novelette \d+\.\d+", out, re.MULTILINE)
+
+
+def commands_in(page):
+    """The commands of a page's ```bash blocks, as argument lists; lines that end in a backslash go on."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    said = [shlex.split(re.split(r"[|;>&]", line.strip().removeprefix("$ "))[0], comments=True) for line in lines]
+    return [words[1:] for words in said if words[:1] == ["novelette"]]
+
+
+def test_commands_are_found_in_a_page():
+    page = "```bash\n$ novelette info a.det --json | head  # x\nmake demo\nnovelette score \\\n  a.det b/\n```\n```\nnovelette no\n```\n"
+    assert commands_in(page) == [["info", "a.det", "--json"], ["score", "a.det", "b/"]]
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name)
+def test_every_command_in_the_documentation_parses(page, monkeypatch):
+    def parse_only(command, args, name):
+        tyro.cli(cli._spied(command, []), args=list(args), prog=name)
+        return 0
+
+    monkeypatch.setattr(cli, "_parse", parse_only)
+    for argv in commands_in(page.read_text()):
+        assert cli._run(argv) == 0, argv
+
+
+# fit
+
+
+def test_fit_says_what_it_did_and_what_is_strange_about_the_pictures(tmp_path, capsys):
+    pictures = np.concatenate([stripes(40), checks(1), stripes(40)[:1]])  # 40 is novel, 41 a copy of 0
+    det = fitted(tmp_path / "a.det", write(tmp_path / "parts", pictures), "ede-gan", *GAN)
+    out, err = capsys.readouterr()
+    found = re.search(r"a\.det: ede-gan fitted on (\d+) pictures and calibrated on (\d+) others in", out)
+    assert int(found[1]) + int(found[2]) == 42
+    strangest = re.search(r"strangest training pictures: (.+)", out)[1].split(", ")
+    assert len(strangest) == 10
+    assert "1 duplicates: 00.png = 41.png" in out
+    assert err == ""
+    assert set(everything_in(tmp_path)) >= {"a.det/detector.json", "a.det/weights.safetensors"}
+    assert not (tmp_path / "a.det.run").exists()
+    assert store.load(det).threshold is not None
+
+
+def test_strangest_training_picture_is_the_one_that_is_not_like_the_others(tmp_path, capsys):
+    write(tmp_path / "parts", np.concatenate([stripes(40), checks(1)]))
+    fitted(tmp_path / "a.det", tmp_path / "parts", "ede-gan", *GAN, "--pipeline", "ed", "--steps", "100")
+    assert "strangest training pictures: 40.png" in capsys.readouterr().out
+
+
+def test_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path, parts, gan):
+    assert weights(fitted(tmp_path / "same.det", parts, "ede-gan", *GAN)) == weights(gan)
+    assert weights(fitted(tmp_path / "other.det", parts, "ede-gan", *GAN, "--seed", "1")) != weights(gan)
+
+
+def test_detector_of_a_named_set_needs_only_a_class(tmp_path, capsys):
+    assert main(["fit", "knn", "digits", "--normal", "3", "-o", str(tmp_path / "3.det")]) == 0
+    evaluated = as_json(["evaluate", str(tmp_path / "3.det"), "digits", "--normal", "3"], capsys)
+    assert evaluated["auroc"] > 0.95
+    assert evaluated["knn_auroc"] > 0.95
+
+
+def test_fit_with_too_few_pictures_for_the_rate_saves_without_a_threshold_and_says_how_many_more(tmp_path, parts, capsys):
+    det = tmp_path / "a.det"
+    assert main(["fit", "knn", str(parts), "-o", str(det), "--false-alarm-rate", "0.01"]) == 0
+    held = len(store.load(det).calibration)
+    out = capsys.readouterr().out
+    assert f"no threshold: a false-alarm rate of 0.01 needs 99 calibration pictures and there are {held}, so give {99 - held} more" in out
+    assert store.load(det).threshold is None
+    assert main(["score", str(det), str(parts / "00.png")]) == 0
+    assert "novel" not in capsys.readouterr().out
+    assert main(["score", str(det), str(parts), "-o", str(tmp_path / "a.jsonl")]) == 0
+    assert all(json.loads(line)["novel"] is None for line in (tmp_path / "a.jsonl").read_text().splitlines())
+
+
+def interrupt_at(step, monkeypatch):
+    """Press Ctrl-C in the step `step`, from 0."""
+    wants = cli_run().wants_log
+
+    def press(self, at):
+        if at == step:
+            signal.raise_signal(signal.SIGINT)
+        return wants(self, at)
+
+    monkeypatch.setattr(cli_run(), "wants_log", press)
+
+
+def cli_run():
+    from novelette.training import Run
+
+    return Run
+
+
+@pytest.mark.parametrize("step", [0, 7, 19])
+def test_stopped_fit_goes_on_with_resume_to_the_very_weights_of_one_never_stopped(step, tmp_path, parts, gan, capsys, monkeypatch):
+    det, argv = tmp_path / "a.det", ["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN]
+    with monkeypatch.context() as patched:
+        interrupt_at(step, patched)
+        status = main(argv)
+    err = capsys.readouterr().err
+    if step < 19:
+        assert status == cli.STOPPED == 130
+        assert f"stopped at step {step + 1}" in err
+        assert f"the work is kept in {det}.run" in err
+        assert "--resume" in err
+        assert err.count("\n") == 1
+        assert not det.exists()
+        assert main([*argv, "--resume"]) == 0
+    else:  # in the last step there is nothing left to stop
+        assert status == 0
+    assert weights(det) == weights(gan)
+    assert store.load(det).calibration.tolist() == store.load(gan).calibration.tolist()
+    assert not (tmp_path / "a.det.run").exists()
+
+
+def test_resume_refuses_other_settings_other_pictures_and_a_damaged_checkpoint(tmp_path, parts, capsys, monkeypatch):
+    argv = ["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN]
+    with monkeypatch.context() as patched:
+        interrupt_at(3, patched)
+        assert main(argv) == 130
+    before = everything_in(tmp_path)
+    others = write(tmp_path.parent / f"{tmp_path.name}-others", stripes(60, seed=8))
+    capsys.readouterr()
+    for changed, says in (
+        ([*argv, "--latent", "9"], "another config"),
+        ([*argv, "--seed", "1"], "another seed"),
+        (["fit", "ede-gan", str(others), *argv[3:]], "another pictures"),
+    ):
+        assert main([*changed, "--resume"]) == 2
+        err = capsys.readouterr().err
+        assert says in err
+        assert err.count("\n") == 1
+        assert everything_in(tmp_path) == before
+    checkpoint = tmp_path / "a.det.run" / "checkpoint.pt"
+    os.truncate(checkpoint, 500)
+    assert main([*argv, "--resume"]) == 2
+    assert "checkpoint.pt cannot be read" in capsys.readouterr().err
+
+
+def test_ctrl_c_at_a_terminal_ends_with_130_and_no_traceback(tmp_path, parts):
+    command = [sys.executable, "-m", "novelette.cli", "fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det")]
+    fit = subprocess.Popen([*command, *GAN, "--steps", "10000000"], stderr=subprocess.PIPE, text=True)
+    try:
+        log, deadline = tmp_path / "a.det.run" / "log.jsonl", time.monotonic() + 60  # torch takes seconds to load
+        while time.monotonic() < deadline and not (log.exists() and log.stat().st_size):
+            time.sleep(0.05)
+        fit.send_signal(signal.SIGINT)
+        _, err = fit.communicate(timeout=30)
+    finally:
+        fit.kill()
+    assert fit.returncode == 130
+    assert err.count("\n") == 1
+    assert "--resume" in err
+    assert (tmp_path / "a.det.run" / "checkpoint.pt").exists()
+
+
+def test_ctrl_c_anywhere_else_ends_with_130_and_one_line(tmp_path, knn, parts, capsys, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("novelette.detector.Detector.score_pixels", stop)
+    capsys.readouterr()
+    assert main(["score", str(knn), str(parts), "-o", str(tmp_path / "a.csv")]) == 130
+    assert capsys.readouterr() == ("", "novelette: stopped\n")
+    assert everything_in(tmp_path) == {}
+
+
+# what cannot be read
+
+
+@pytest.fixture
+def dirty(tmp_path):
+    """normal/ of 30 and novel/ of 3 readable pictures, and an empty, a truncated and a foreign file among them."""
+    folder = write_labelled(tmp_path / "dirty", 3)
+    write(folder / "normal", stripes(30, seed=4))
+    (folder / "normal" / "05x.png").touch()
+    (folder / "novel" / "00x.png").write_bytes((folder / "novel" / "00.png").read_bytes()[:200])
+    (folder / "normal" / "99.jpg").write_text("no picture")
+    return folder
+
+
+def test_unreadable_pictures_are_listed_counted_and_skipped(dirty, tmp_path, knn, capsys):
+    for argv in (
+        ["fit", "knn", str(dirty), "-o", str(tmp_path / "a.det"), "--false-alarm-rate", "0.3"],
+        ["score", str(knn), str(dirty), "-o", str(tmp_path / "a.csv")],
+        ["evaluate", str(knn), str(dirty)],
+        ["calibrate", str(tmp_path / "a.det"), str(dirty), "--false-alarm-rate", "0.3"],
+    ):
+        capsys.readouterr()
+        assert main(argv) == cli.SKIPPED == 3
+        err = capsys.readouterr().err.splitlines()
+        assert err[:3] == ["skipped normal/05x.png: empty file", "skipped normal/99.jpg: not an image", "skipped novel/00x.png: truncated"]
+        assert err[3] == "3 pictures could not be read and were skipped"
+    paths = [line.partition(",")[0] for line in (tmp_path / "a.csv").read_text().splitlines()[1:]]
+    assert len(paths) == 33
+    assert paths == sorted(paths)
+    assert store.load(tmp_path / "a.det").provenance["n_unreadable"] == 3
+
+
+def test_unreadable_pictures_do_not_change_the_figures(dirty, labelled, knn, capsys):
+    capsys.readouterr()
+    main(["evaluate", str(knn), str(dirty), "--json"])
+    with_them = json.loads(capsys.readouterr().out)
+    for name in ("normal/05x.png", "normal/99.jpg", "novel/00x.png"):
+        (dirty / name).unlink()
+    without = as_json(["evaluate", str(knn), str(dirty)], capsys)
+    assert (with_them["n_normal"], with_them["n_novel"], with_them["unreadable"]) == (30, 3, 3)
+    assert {k: v for k, v in with_them.items() if k not in ("seconds", "unreadable")} == {
+        k: v for k, v in without.items() if k not in ("seconds", "unreadable")
+    }
+
+
+# calibrate
+
+
+@pytest.mark.parametrize("method", ["knn", "gan"])
+def test_calibrate_changes_the_calibration_alone(method, tmp_path, request, capsys):
+    was = request.getfixturevalue(method)
+    det = Path(shutil.copytree(was, tmp_path / "a.det"))
+    fresh = write(tmp_path / "fresh", stripes(30, seed=7))
+    assert main(["calibrate", str(det), str(fresh), "--false-alarm-rate", "0.1"]) == 0
+    assert "calibrated on 30 pictures" in capsys.readouterr().out
+    cards = [json.loads((folder / "detector.json").read_text()) for folder in (was, det)]
+    assert {key for key in cards[0] if cards[0][key] != cards[1][key]} == {"calibration", "false_alarm_rate"}
+    others = [{name: content for name, content in everything_in(folder).items() if name != "detector.json"} for folder in (was, det)]
+    assert others[0] == others[1]
+    now = store.load(det)
+    assert now.calibration.tolist() == sorted(now.score(fresh).tolist())
+    assert now.threshold == now.calibration[-3]  # the k-th largest, k = floor(0.1 * 31)
+    np.testing.assert_array_equal(now.score(fresh), store.load(was).score(fresh))
+
+
+def test_calibrate_leaves_out_the_pictures_that_training_saw(tmp_path, knn, parts):
+    det = Path(shutil.copytree(knn, tmp_path / "a.det"))
+    held_out = store.load(knn).calibration
+    assert main(["calibrate", str(det), str(parts), "--false-alarm-rate", "0.2"]) == 0
+    np.testing.assert_array_equal(store.load(det).calibration, held_out)
+
+
+def test_calibrate_into_another_detector_leaves_the_first(tmp_path, knn, capsys):
+    before = everything_in(knn)
+    fresh = write(tmp_path / "fresh", stripes(12, seed=7))
+    assert main(["calibrate", str(knn), str(fresh), "-o", str(tmp_path / "b.det")]) == 0
+    assert "so give 7 more normal ones to novelette calibrate" in capsys.readouterr().out  # 5 % needs 19
+    assert everything_in(knn) == before
+    assert store.load(tmp_path / "b.det").threshold is None
+
+
+# score, evaluate, info
+
+
+def test_scores_of_a_detector_fitted_in_python_and_by_the_command_agree(tmp_path, parts, gan):
+    import novelette
+
+    fitted_here = novelette.fit("ede-gan", parts, widths="2", latent=8, steps=20, false_alarm_rate=0.2)
+    np.testing.assert_array_equal(fitted_here.score(checks(3)), store.load(gan).score(checks(3)))
+    assert novelette.load(gan).predict(checks(3)).novel.shape == (3,)
+
+
+def test_evaluate_prints_one_json_object_with_every_figure(labelled, knn, capsys):
+    said = as_json(["evaluate", str(knn), str(labelled)], capsys)
+    keys = "auroc auroc_low auroc_high aupr fpr95 false_alarm_rate miss_rate knn_auroc knn_cosine_auroc n_normal n_novel seconds"
+    assert set(keys.split()) <= set(said)
+    assert (said["n_normal"], said["n_novel"]) == (12, 12)
+    assert said["auroc_low"] <= said["auroc"] <= said["auroc_high"]
+    assert said["knn_cosine_auroc"] == said["auroc"]  # the detector is that very kNN
+    alarms = store.load(knn).predict(labelled / "normal").novel
+    assert said["false_alarm_rate"] == pytest.approx(alarms.mean())
+
+
+def test_evaluate_without_the_training_pictures_says_so_and_takes_others(tmp_path, labelled, capsys):
+    source = write(tmp_path / "parts", stripes(40))
+    det = fitted(tmp_path / "a.det", source)
+    here = as_json(["evaluate", str(det), str(labelled)], capsys)
+    source.rename(tmp_path / "moved")
+    gone = as_json(["evaluate", str(det), str(labelled)], capsys)
+    assert gone["knn_auroc"] is gone["knn_cosine_auroc"] is None
+    assert "not at hand" in gone["note"]
+    assert gone["auroc"] == here["auroc"]
+    given = as_json(["evaluate", str(det), str(labelled), "--train", str(tmp_path / "moved")], capsys)
+    assert given["knn_auroc"] is not None
+    write(source, stripes(40, seed=3))  # other pictures have come to its place: they are not taken for the detector's own
+    assert as_json(["evaluate", str(det), str(labelled)], capsys)["knn_auroc"] is None
+
+
+def test_neighbours_are_the_pictures_that_the_detector_trained_on(labelled, gan, knn, parts):
+    from novelette.data.select import Where
+    from novelette.evaluating import training_pixels
+
+    detector = store.load(gan)
+    neighbours = training_pixels(detector, None, Where())
+    everything = load(open_source(parts), Preprocessing())
+    assert len(neighbours) == detector.provenance["n_training"] == len(everything.pixels) - len(detector.calibration)
+    np.testing.assert_array_equal(neighbours[:, 0], store.load(knn).scorer.state()["images"].numpy())
+
+
+def test_evaluate_writes_a_page_and_says_where(tmp_path, labelled, gan, capsys):
+    capsys.readouterr()
+    assert main(["evaluate", str(gan), str(labelled), "-o", str(tmp_path / "made" / "report")]) == 0
+    out, err = capsys.readouterr()
+    assert "AUROC" in out
+    assert err == f"report: {tmp_path / 'made' / 'report' / 'index.html'}\n"
+    assert set(everything_in(tmp_path)) == {"made", "made/report", "made/report/index.html"}
+
+
+@pytest.mark.parametrize(("method", "keeps"), [("knn", True), ("gan", False)])
+def test_info_describes_a_detector(method, keeps, request, capsys):
+    det = request.getfixturevalue(method)
+    said = as_json(["info", str(det)], capsys)
+    keys = "method params macs image_size channels threshold false_alarm_rate seed version contains_training_pictures"
+    assert set(keys.split()) <= set(said)
+    assert said["contains_training_pictures"] is keeps
+    assert (said["image_size"], said["channels"], said["seed"], said["false_alarm_rate"]) == (32, 1, 0, 0.2)
+    assert said["threshold"] == store.load(det).threshold
+    assert said["params"] == sum(tensor.numel() for tensor in store.load(det).scorer.state().values()) > 0
+    assert said["macs"] > 0
+    assert main(["info", str(det)]) == 0
+    assert re.search(r"^threshold +\d", capsys.readouterr().out, re.MULTILINE)
