@@ -28,11 +28,26 @@ def held_out(hashes: NDArray[np.uint64], groups: NDArray[np.int64] | None = None
         pictures' lowest.
     """
     if groups is not None:
-        _, group = np.unique(groups, return_inverse=True)
+        group = joined_by_copies(groups, hashes)
         lowest = np.full(group.max(initial=-1) + 1, np.iinfo(np.uint64).max)
         np.minimum.at(lowest, group, hashes)
         hashes = (lowest * np.uint64(0x9E3779B97F4A7C15))[group]  # the lowest of several is no fair draw; its scrambled bits are
     return hashes < np.uint64(int(HELD_OUT * 2**64))
+
+
+def joined_by_copies(groups: NDArray[np.int64], hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The groups, (N,), numbered from 0, two of them joined where they hold copies of one picture."""
+    _, group = np.unique(groups, return_inverse=True)
+    _, content = np.unique(hashes, return_inverse=True)
+    while True:
+        of_content = np.full(len(group), len(group))
+        np.minimum.at(of_content, content, group)
+        of_group = np.full(len(group), len(group))
+        np.minimum.at(of_group, group, of_content[content])
+        joined = of_group[group]
+        if (joined == group).all():
+            return group
+        group = joined
 
 
 def p_values(scores: NDArray[np.floating], calibration: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -26,6 +26,8 @@ SKIPPED = 3  # exit status: done, but some pictures could not be read
 STOPPED = 130  # exit status: stopped by Ctrl-C
 
 Output = Annotated[Path, arg(aliases=["-o"])]
+DetectorPath = Annotated[Positional[Path], arg(metavar="DETECTOR")]
+SourceName = Annotated[Positional[str], arg(metavar="SOURCE")]
 Flag = tyro.conf.FlagCreatePairsOff[bool]
 
 
@@ -73,7 +75,7 @@ def fit(args: Sequence[str]) -> int:
     settings_type = _as_dataclass(module.Config, base)
 
     def command(
-        source: Positional[str],
+        source: SourceName,
         output: Output,
         settings: OmitArgPrefixes[Annotated[settings_type, arg(name="")]],  # type: ignore[valid-type]
         sets: SetOptions = Sets(),
@@ -138,8 +140,8 @@ def fit(args: Sequence[str]) -> int:
 
 
 def calibrate(
-    detector: Positional[Path],
-    source: Positional[str],
+    detector: DetectorPath,
+    source: SourceName,
     false_alarm_rate: float = 0.05,
     sets: SetOptions = Sets(),
     output: Annotated[Path | None, arg(aliases=["-o"])] = None,
@@ -148,7 +150,7 @@ def calibrate(
     """Set a detector's threshold anew from normal pictures that it was not trained on, without refitting.
 
     Args:
-        detector: changed in place, unless -o is given.
+        detector: made by novelette fit; changed in place, unless -o is given.
         source: normal pictures; those that training saw are left out.
         false_alarm_rate: the part of normal pictures that may be called novel. (above 0 below 1)
         output: write the recalibrated detector here instead.
@@ -156,22 +158,25 @@ def calibrate(
     """
     from novelette import store
     from novelette.fitting import calibrate_detector, missing_words
+    from novelette.words import counted
 
     if not 0 < false_alarm_rate < 1:
         raise InputError(f"--false-alarm-rate {false_alarm_rate:g} is not between 0 and 1")
     loaded = store.load(detector)
     store.check_output(output or detector, force=force or output is None)
     changed, unreadable = calibrate_detector(loaded, source, sets.where(), false_alarm_rate, bar=True)
+    if output is None and changed.threshold is None and loaded.threshold is not None:
+        raise InputError(f"{missing_words(changed)}; {detector} keeps its old threshold")
     log = detector / store.LOG
     path = store.save(changed, output or detector, force=force or output is None, log=log)
-    print(f"{path}: calibrated on {len(changed.calibration):,} pictures")
+    print(f"{path}: calibrated on {counted(len(changed.calibration), 'picture')}")
     print(missing_words(changed) or _threshold_words(changed))
     return _skipped(unreadable)
 
 
 def score(
-    detector: Positional[Path],
-    source: Positional[str],
+    detector: DetectorPath,
+    source: SourceName,
     output: Annotated[Path | None, arg(aliases=["-o"])] = None,
     heatmaps: Path | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu",
@@ -209,8 +214,8 @@ def score(
 
 
 def evaluate(
-    detector: Positional[Path],
-    source: Positional[str],
+    detector: DetectorPath,
+    source: SourceName,
     sets: SetOptions = Sets(),
     train: str | None = None,
     output: Annotated[Path | None, arg(aliases=["-o"])] = None,
@@ -246,13 +251,15 @@ def evaluate(
     else:
         for finding in verdict(loaded, evaluation):
             print(finding.text.replace("*", ""))
+        if evaluation.pixel_auroc is not None:
+            print(f"Its heat maps find the pixels of {evaluation.n_masks:,} masks with AUROC {evaluation.pixel_auroc:.3f}.")
     if output is not None:
         page = write_report(output, loaded, evaluation, selection.source, title=f"{detector.name} on {selection.title}")
         _say(f"report: {page}")
     return _skipped(evaluation.unreadable)
 
 
-def info(detector: Positional[Path], json_: Annotated[Flag, arg(name="json")] = False) -> int:
+def info(detector: DetectorPath, json_: Annotated[Flag, arg(name="json")] = False) -> int:
     """Say what a detector is: method, size, cost, calibration, and where it came from.
 
     Args:
@@ -293,7 +300,7 @@ def data(data_root: UseAppendAction[tuple[Path, ...]] = ()) -> int:
 
 
 def bench(
-    file: Positional[Path],
+    file: Annotated[Positional[Path], arg(metavar="FILE")],
     results: Path = Path("results"),
     data_root: UseAppendAction[tuple[Path, ...]] = (),
     jobs: int = 1,
@@ -475,7 +482,9 @@ def _skipped(unreadable: dict[str, str]) -> int:
         return 0
     for name, why in unreadable.items():
         _say(f"skipped {name}: {why}")
-    _say(f"{len(unreadable):,} pictures could not be read and were skipped")
+    from novelette.words import counted
+
+    _say(f"{counted(len(unreadable), 'picture')} could not be read and {'was' if len(unreadable) == 1 else 'were'} skipped")
     return SKIPPED
 
 

@@ -94,7 +94,8 @@ class Detector:
 
     @property
     def device(self) -> torch.device:
-        return next(iter(self.scorer.state().values())).device
+        module = self.scorer.module()
+        return torch.device("cpu") if module is None else next(iter(module.state_dict().values())).device
 
     def to(self, device: torch.device) -> "Detector":
         """Move the scorer, in place."""
@@ -177,12 +178,13 @@ class Detector:
         return replace(self, calibration=calibration, false_alarm_rate=false_alarm_rate)
 
     def cost(self) -> tuple[int, int]:
-        """Numbers kept (parameters, or the pixels of kept pictures) and multiply-adds to score one image."""
-        state = self.scorer.state()
+        """Numbers that scoring keeps (parameters, or the pixels of kept pictures) and multiply-adds to score one image."""
+        module = self.scorer.module()
+        kept = self.scorer.state() if module is None else module.state_dict()
         size, channels = self.preprocessing.size, self.preprocessing.channels
         with FlopCounterMode(display=False) as counter:
             self.scorer.score(torch.zeros(1, channels, size, size, device=self.device))
-        return sum(t.numel() for t in state.values()), counter.get_total_flops() // 2
+        return sum(t.numel() for t in kept.values()), counter.get_total_flops() // 2
 
     def describe(self) -> dict[str, Any]:
         """What `novelette info` prints."""

@@ -4,7 +4,7 @@ import hashlib
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +24,7 @@ from novelette.methods import METHODS
 from novelette.progress import progress
 from novelette.settings import validated
 from novelette.training import Run, pick_device
-from novelette.words import names_words
+from novelette.words import counted, names_words
 
 FEWEST_PICTURES = 10
 STRANGEST = 10
@@ -197,12 +197,18 @@ def calibrate_detector(
 ) -> tuple[Detector, dict[str, str]]:
     """The detector recalibrated, without refitting, on those pictures of `source` that its training did not see.
 
+    With groups (Where.group_by, or a named set's own), pictures of a group that it has seen a picture of are left out too.
+
     Returns: the detector, and name -> why of unreadable pictures.   Raises: InputError when training saw them all.
     """
-    chosen = normal_pictures(source, where)
+    fitted_on = detector.provenance.get("source") or {}
+    chosen = normal_pictures(source, replace(where, group_by=where.group_by or fitted_on.get("group_by")))
     with progress("read", len(chosen.source), shown=bar) as show:
         loaded = load(chosen.source, detector.preprocessing, progress=show)
     fresh = ~detector.saw(loaded.hashes)
+    if chosen.groups is not None:  # another view of what it trained on is not fresh
+        group = calibrate.joined_by_copies(chosen.groups[loaded.indices], loaded.hashes)
+        fresh = ~np.isin(group, group[~fresh])
     if not fresh.any():
         raise InputError(f"{chosen.title}: the detector was trained on every one of these pictures; calibrate on others")
     unreadable = {chosen.source.names[i]: why for i, why in loaded.unreadable.items()}
@@ -224,7 +230,7 @@ def found_words(fitted: Fitted) -> list[str]:
     """What a person should know about the pictures, a line each."""
     lines = ["strangest training pictures: " + names_words(fitted.strangest)]
     if fitted.duplicates:
-        extra = sum(len(group) - 1 for group in fitted.duplicates)
+        extra = counted(sum(len(group) - 1 for group in fitted.duplicates), "duplicate")
         shown = "; ".join(" = ".join(group[:3]) for group in fitted.duplicates[:5])
-        lines.append(f"{extra} duplicates: {shown}" + ("; ..." if len(fitted.duplicates) > 5 else ""))
+        lines.append(f"{extra}: {shown}" + ("; ..." if len(fitted.duplicates) > 5 else ""))
     return lines

@@ -18,6 +18,7 @@ from novelette.detector import Detector, Predictions
 from novelette.errors import InputError
 from novelette.progress import progress
 from novelette.store import check_writable, reason
+from novelette.words import counted
 
 COLUMNS = ("path", "score", "p_value", "novel")
 PAGE = "index.html"
@@ -104,7 +105,7 @@ def sentence(predictions: Predictions, i: int) -> str:
 
 def summary(predictions: Predictions) -> str:
     """How many pictures, and how many are novel."""
-    count = f"{len(predictions.names):,} pictures"
+    count = counted(len(predictions.names), "picture")
     return count if predictions.novel is None else f"{count}, {int(predictions.novel.sum()):,} novel"
 
 

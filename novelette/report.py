@@ -22,7 +22,8 @@ from novelette.evaluate import Evaluation
 from novelette.gallery import galleries
 from novelette.heatmap import COLOURS
 from novelette.metrics import share_interval
-from novelette.verdict import count, percent, verdict
+from novelette.verdict import percent, verdict
+from novelette.words import counted
 
 LISTED = 20  # unreadable pictures named
 LONGEST = 300  # characters of a value in the provenance
@@ -146,7 +147,7 @@ def _figures(detector: Reported, e: Evaluation) -> str:
     if e.fpr95 is not None:
         rows.append(("False-positive rate at 95 % true positives", percent(e.fpr95), "", "chance: 95 %; lower is better"))
     if e.threshold is not None:
-        rows.append(("Threshold", f"{e.threshold:.6g}", "", f"from {count(len(detector.calibration), 'calibration score')}"))
+        rows.append(("Threshold", f"{e.threshold:.6g}", "", f"from {counted(len(detector.calibration), 'calibration score')}"))
     if e.false_alarm_rate is not None:
         stated = f"stated: {100 * detector.false_alarm_rate:g} %"
         rows.append(_share_row("False-alarm rate at the threshold", e.false_alarm_rate, e.n_normal, stated))
@@ -187,7 +188,7 @@ def _settings(detector: Reported) -> str:
         "method": detector.method,
         "seed": detector.seed,
         "stated false-alarm rate": f"{100 * detector.false_alarm_rate:g} %",
-        "calibration": f"{count(n, 'held-out normal picture')}",
+        "calibration": f"{counted(n, 'held-out normal picture')}",
     }
     tables = {
         "Detector": general,

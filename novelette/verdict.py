@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from novelette.evaluate import Evaluation
 from novelette.metrics import false_alarms_by_chance
+from novelette.words import counted
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,13 @@ def verdict(detector: Calibrated, evaluation: Evaluation) -> list[Finding]:
     notes = [Finding("plain", note) for note in evaluation.notes]
     if evaluation.unreadable:
         n = len(evaluation.unreadable)
-        notes.append(Finding("plain", f"{count(n, 'picture')} could not be read and {'was' if n == 1 else 'were'} left out."))
+        notes.append(Finding("plain", f"{counted(n, 'picture')} could not be read and {'was' if n == 1 else 'were'} left out."))
     return [finding for finding in found if finding is not None] + notes
 
 
 def percent(share: float, n: int = 1000) -> str:
     """A share of n pictures in per cent, with a decimal only where so many pictures give it a meaning."""
     return f"{100 * share:.{1 if n >= 200 else 0}f} %"
-
-
-def count(n: int, word: str) -> str:
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
 
 
 def _ranking(e: Evaluation) -> Finding | None:
@@ -68,11 +65,11 @@ def _caught(e: Evaluation) -> Finding | None:
     parts = []
     if e.miss_rate is not None:
         caught = round(e.n_novel * (1 - e.miss_rate))
-        parts.append(f"catches {caught:,} of {count(e.n_novel, 'novel picture')} ({percent(1 - e.miss_rate, e.n_novel)})")
+        parts.append(f"catches {caught:,} of {counted(e.n_novel, 'novel picture')} ({percent(1 - e.miss_rate, e.n_novel)})")
     if e.false_alarm_rate is not None:
         alarms = round(e.n_normal * e.false_alarm_rate)
         share = percent(e.false_alarm_rate, e.n_normal)
-        parts.append(f"raises {count(alarms, 'false alarm')} on {count(e.n_normal, 'normal picture')} ({share})")
+        parts.append(f"raises {counted(alarms, 'false alarm')} on {counted(e.n_normal, 'normal picture')} ({share})")
     return Finding("plain", f"At its threshold it {' and '.join(parts)}.") if parts else None
 
 

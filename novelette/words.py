@@ -12,6 +12,11 @@ def seconds_words(seconds: float) -> str:
     return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
 
 
+def counted(n: int, word: str) -> str:
+    """`1 picture`, `2,000 pictures`."""
+    return f"{n:,} {word}" + ("" if n == 1 else "s")
+
+
 def names_words(names: Sequence[str], most: int = 10) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novelette.calibrate import HELD_OUT, held_out, p_values, pictures_needed, threshold
+from novelette.calibrate import HELD_OUT, held_out, joined_by_copies, p_values, pictures_needed, threshold
 from novelette.data.images import as_tensor
 from novelette.data.named import data_roots, load_named
 from novelette.data.pixels import content_hash
@@ -192,3 +192,15 @@ def test_the_false_alarm_rate_on_mnist_averages_what_was_stated():
         rates.append((scores[1] > threshold(np.sort(scores[0].astype(float)), rate)).mean())
     assert np.mean(rates) == pytest.approx(rate, abs=4 * np.std(rates, ddof=1) / splits**0.5)
     assert np.std(rates) > 0
+
+
+def test_groups_that_share_a_copy_are_joined_and_never_parted():
+    groups = np.array([7, 7, 3, 3, 5, 9])
+    hashes = np.array([1, 2, 2, 4, 5, 4], np.uint64)  # 7 and 3 share picture 2, 3 and 9 share picture 4
+    joined = joined_by_copies(groups, hashes)
+    assert joined[0] == joined[1] == joined[2] == joined[3] == joined[5]
+    assert joined[4] != joined[0]
+    for seed in range(50):
+        drawn = np.random.default_rng(seed).integers(0, 2**64, 6, np.uint64)[[0, 1, 1, 3, 4, 3]]
+        out = held_out(drawn, groups)
+        assert len(set(out[[0, 1, 2, 3, 5]].tolist())) == 1

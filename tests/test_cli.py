@@ -133,7 +133,7 @@ def test_fit_says_what_it_did_and_what_is_strange_about_the_pictures(tmp_path, c
     assert int(found[1]) + int(found[2]) == 42
     strangest = re.search(r"strangest training pictures: (.+)", out)[1].split(", ")
     assert len(strangest) == 10
-    assert "1 duplicates: 00.png = 41.png" in out
+    assert "1 duplicate: 00.png = 41.png" in out
     assert err == ""
     assert set(everything_in(tmp_path)) >= {"a.det/detector.json", "a.det/weights.safetensors"}
     assert not (tmp_path / "a.det.run").exists()
@@ -410,7 +410,7 @@ def test_info_describes_a_detector(method, keeps, request, capsys):
     assert said["contains_training_pictures"] is keeps
     assert (said["image_size"], said["channels"], said["seed"], said["false_alarm_rate"]) == (32, 1, 0, 0.2)
     assert said["threshold"] == store.load(det).threshold
-    assert said["params"] == sum(tensor.numel() for tensor in store.load(det).scorer.state().values()) > 0
+    assert said["params"] == sum(tensor.numel() for tensor in store.load(det).scorer.module().state_dict().values()) > 0
     assert said["macs"] > 0
     assert main(["info", str(det)]) == 0
     assert re.search(r"^threshold +\d", capsys.readouterr().out, re.MULTILINE)

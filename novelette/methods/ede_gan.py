@@ -63,8 +63,8 @@ TINY = Config(widths=(2,), latent=16, steps=60, batch_size=8)
 
 
 def paper() -> Config:
-    """P-KDGAN, section 4 and Table III of paper 001: batch 1, 500 epochs, a constant 0.002, the teacher's 64-128-256."""
-    return Config(widths=(64, 128, 256), batch_size=1, epochs=500, schedule="constant")
+    """P-KDGAN, section 4 and Table III of paper 001: batch 1, 500 epochs, a constant 0.002, the teacher's 64-128-256 (at 32 px)."""
+    return Config(widths=(64,), batch_size=1, epochs=500, schedule="constant")
 
 
 class Generator(nn.Module):
@@ -156,8 +156,8 @@ def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], 
             run.log(step, g=l_g, d=l_d, con=reconstruction_l1(x, x_hat))
             watch(step, x, x_hat)
         if step + 1 in run.snapshot_steps:
-            run.snapshots[step + 1] = unstack(net, config, channels, size, models)
-    return unstack(net, config, channels, size, models)
+            run.snapshots[step + 1] = unstack(net, critic, config, channels, size, models)
+    return unstack(net, critic, config, channels, size, models)
 
 
 class ReconstructionWatch:
@@ -190,20 +190,27 @@ class ReconstructionWatch:
             )
 
 
-def unstack(net: Generator, config: Config, channels: int, size: int, models: int) -> list["Scorer"]:
-    """The M models of a stacked generator as plain scorers on the CPU, with copies of their weights."""
-    state = {name: value.detach().cpu() for name, value in net.state_dict().items()}
+def unstack(net: Generator, critic: Discriminator, config: Config, channels: int, size: int, models: int) -> list["Scorer"]:
+    """The M models of a stacked generator and discriminator as plain scorers on the CPU, with copies of their weights."""
+    state = {name: value.detach().cpu() for name, value in _joined(net.state_dict(), critic.state_dict()).items()}
     parts = {name: value.chunk(models) if value.dim() else [value] * models for name, value in state.items()}
     return [Scorer.from_state(config, {name: part[m].clone() for name, part in parts.items()}, channels, size) for m in range(models)]
 
 
+def _joined(net: dict[str, Tensor], critic: dict[str, Tensor]) -> dict[str, Tensor]:
+    return net | {f"critic.{name}": value for name, value in critic.items()}
+
+
 class Scorer:
-    """A trained generator: how far an image is from what it can encode, decode and encode again."""
+    """A trained generator: how far an image is from what it can encode, decode and encode again.
+
+    Args: critic: D's weights, which scoring does not need, but training a student does (P-KDGAN, Algorithm 1: "pre-trained G and D").
+    """
 
     keeps_pictures = False
 
-    def __init__(self, config: Config, net: Generator) -> None:
-        self.config = config
+    def __init__(self, config: Config, net: Generator, critic: dict[str, Tensor]) -> None:
+        self.config, self.critic = config, critic
         self.scoring = _Scoring(config.pipeline, net)
         self.needs_its_batch = config.norm == "batch" and config.statistics == "batch"
         for layer in net.modules():
@@ -233,14 +240,16 @@ class Scorer:
         return self.scoring
 
     def state(self) -> dict[str, Tensor]:
-        return dict(self.scoring.net.state_dict())
+        return _joined(self.scoring.net.state_dict(), self.critic)
 
     @classmethod
     def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
         """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        net = Generator(config, channels, size)
-        net.load_state_dict(state)
-        return cls(config, net)
+        net, critic = Generator(config, channels, size), Discriminator(config, channels, size)
+        of_critic = {name.removeprefix("critic."): value for name, value in state.items() if name.startswith("critic.")}
+        net.load_state_dict({name: value for name, value in state.items() if not name.startswith("critic.")})
+        critic.load_state_dict(of_critic)
+        return cls(config, net, of_critic)
 
 
 class _Scoring(nn.Module):

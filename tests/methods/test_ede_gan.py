@@ -11,7 +11,7 @@ from novelette.errors import InputError
 from novelette.losses import discriminator_loss
 from novelette.methods import ede_gan
 from novelette.methods.ede_gan import Config, Discriminator, Generator, ReconstructionWatch, Scorer, fit, fit_many, paper
-from novelette.nets import draw_weights
+from novelette.nets import block_widths, draw_weights
 from novelette.training import Diverged, Run, generators
 
 CPU = torch.device("cpu")
@@ -28,7 +28,7 @@ def pictures(n=12, channels=1, seed=0):
 def untrained(config, channels=1, seed=0):
     net = Generator(config, channels, 32)
     draw_weights(net, generators([seed], 0))
-    return Scorer(config, net)
+    return Scorer(config, net, {})
 
 
 def trained(config, seed=0, images=None):
@@ -99,7 +99,7 @@ def test_heat_map_is_the_difference_averaged_over_channels(pipeline):
 
 def test_the_papers_recipe_is_the_papers():
     c = paper()
-    assert (c.pipeline, c.widths, c.latent, c.norm) == ("ede", (64, 128, 256), 256, "image")
+    assert (c.pipeline, block_widths(c.widths, 32), c.latent, c.norm) == ("ede", (64, 128, 256), 256, "image")
     assert (c.batch_size, c.epochs, c.learning_rate, c.beta1, c.beta2) == (1, 500, 0.002, 0.5, 0.99)
     assert (c.w_con, c.w_enc, c.w_adv, c.schedule, c.norm_first) == (10, 1, 1, "constant", True)
 
@@ -373,3 +373,14 @@ def test_a_run_that_collapses_stops(monkeypatch):
     monkeypatch.setattr(Generator, "forward", collapsed)
     with pytest.raises(Diverged, match="since step 6 the reconstructions are all the same picture"):
         trained(tiny(steps=20))
+
+
+def test_the_discriminator_is_kept_for_who_trains_on_and_takes_no_part_in_scores():
+    scorer = fit(pictures(12), tiny(), seed=0, device=CPU, run=Run())
+    state = scorer.state()
+    critic = {name: tensor for name, tensor in state.items() if name.startswith("critic.")}
+    assert {"critic.head.weight", "critic.features.0.weight"} <= set(critic)
+    assert not any("critic" in name for name in scorer.module().state_dict())
+    other = {name: torch.zeros_like(tensor) for name, tensor in critic.items()}
+    x = as_tensor(pictures(4))
+    assert torch.equal(Scorer.from_state(scorer.config, state | other, 1, 32).score(x), scorer.score(x))
