@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--reports", type=Path, default=Path("reports"))
     given = parser.parse_args()
+    began_at = commit()
     where = Where(normal="Free", data_roots=tuple(given.data_root))
     for size in given.sizes:
         recipe = Recipe("ede-gan", ede_gan.Config(), size=size, device="cpu", where=where)
@@ -35,7 +36,7 @@ def main() -> None:
         evaluation, selection = evaluate_detector(detector, "magnetic-tile", where, None, bar=True)
         write_report(given.reports / f"tile-{size}", detector, evaluation, selection.source, title=f"Magnetic tiles at {size} px")
         described = detector.describe()
-        record = {"commit": commit(), "size": size} | evaluation.to_json() | described
+        record = {"commit": began_at, "size": size} | evaluation.to_json() | described
         given.results.mkdir(exist_ok=True)
         with (given.results / "magnetic-tile.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")

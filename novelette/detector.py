@@ -31,6 +31,9 @@ class Scorer(Protocol):
     def score(self, x: Tensor) -> Tensor:
         """Images (N, C, S, S) in [-1, 1] to novelty (N,)."""
 
+    def score_own(self, x: Tensor) -> Tensor:
+        """Novelty of training images, (N,), each as if it had not been among them where the method keeps pictures."""
+
     def heatmap(self, x: Tensor) -> Tensor | None:
         """Images (N, C, S, S) to where they are novel, (N, S, S) from 0, or None where a method cannot say."""
 
@@ -72,7 +75,7 @@ class Detector:
 
     Attributes:
         calibration: scores of held-out normal pictures, (n,) float64, ascending.
-        trained_on: the upper halves of the content hashes of the pictures that training saw, (N,) uint32, ascending.
+        trained_on: content hashes of the pictures that training saw, (N,) uint64, ascending.
         false_alarm_rate: the stated rate on normal pictures, in (0, 1).
         provenance: what it was fitted on and by which software, as written to detector.json.
     """
@@ -82,7 +85,7 @@ class Detector:
     preprocessing: Preprocessing
     scorer: Scorer
     calibration: NDArray[np.float64]
-    trained_on: NDArray[np.uint32]
+    trained_on: NDArray[np.uint64]
     false_alarm_rate: float
     seed: int
     provenance: dict[str, Any]
@@ -104,14 +107,19 @@ class Detector:
             module.to(device)
         return self
 
-    def score_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Scores of prepared pictures: uint8 (N, T, C, S, S) to float32 (N,), the worst of a picture's T tiles."""
+    def score_pixels(self, pixels: NDArray[np.uint8], *, own: bool = False) -> NDArray[np.float32]:
+        """Scores of prepared pictures: uint8 (N, T, C, S, S) to float32 (N,), the worst of a picture's T tiles.
+
+        Args: own: they are the training pictures (Scorer.score_own).
+        """
+        if len(pixels) == 0:
+            return np.zeros(0, np.float32)
         tiles = pixels.reshape(-1, *pixels.shape[2:])
         parts = [tiles[i : i + FORWARD] for i in range(0, len(tiles), FORWARD)]
-        scores = torch.cat(self._side_by_side(parts)).float().cpu().numpy()
+        scores = torch.cat(self._side_by_side(parts, self.scorer.score_own if own else self.scorer.score)).float().cpu().numpy()
         return scores.reshape(pixels.shape[:2]).max(axis=1)
 
-    def _side_by_side(self, parts: list[NDArray[np.uint8]]) -> list[Tensor]:
+    def _side_by_side(self, parts: list[NDArray[np.uint8]], score: Callable[[Tensor], Tensor]) -> list[Tensor]:
         """Scores of each part, uint8 (n, C, S, S); on the CPU a part a core.
 
         A core to itself, with one thread, is faster for small networks than two cores that wait for each other in every layer, and on a
@@ -119,14 +127,14 @@ class Detector:
         """
         threads, device = torch.get_num_threads(), self.device
 
-        def score(part: NDArray[np.uint8]) -> Tensor:
-            return self.scorer.score(as_tensor(part, device))
+        def score_part(part: NDArray[np.uint8]) -> Tensor:
+            return score(as_tensor(part, device))
 
         if device.type != "cpu" or len(parts) < 2 or threads < 2:
-            return [score(part) for part in parts]
+            return [score_part(part) for part in parts]
         try:
             with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                return list(pool.map(score, parts))
+                return list(pool.map(score_part, parts))
         finally:
             torch.set_num_threads(threads)
 
@@ -170,7 +178,7 @@ class Detector:
 
     def saw(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which pictures, by content hash (N,), training saw: (N,)."""
-        return np.isin(hashes >> np.uint64(32), self.trained_on)
+        return np.isin(hashes, self.trained_on)
 
     def recalibrated(self, scores: NDArray[np.floating] | None, false_alarm_rate: float) -> "Detector":
         """The same detector with other calibration scores (None keeps them) or another stated rate."""
@@ -206,8 +214,3 @@ class Detector:
             "config": self.config.model_dump(mode="json"),
             "provenance": self.provenance,
         }
-
-
-def short_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """The upper halves of content hashes, ascending and without repeats: enough to know a picture again, at 4 bytes a picture."""
-    return np.unique((hashes >> np.uint64(32)).astype(np.uint32))

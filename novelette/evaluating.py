@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelette.data.images import load
-from novelette.data.select import Selection, Where, found_again, labelled_pictures, normal_pictures
+from novelette.data.select import Selection, Where, found_again, is_named, labelled_pictures, normal_pictures
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.evaluate import Evaluation, evaluate
@@ -22,7 +22,7 @@ def evaluate_detector(
 
     Args: source: as `labelled_pictures` takes it.   seed: of the bootstrap.
     """
-    selection = labelled_pictures(source, where)
+    selection = labelled_pictures(source, where if is_named(source) or not is_named(train) else replace(where, normal=None))
     assert selection.labels is not None
     neighbours = training_pixels(detector, train, where)
     with progress("evaluate", len(selection.source), shown=bar) as show:
@@ -36,13 +36,14 @@ def evaluate_detector(
 def training_pixels(detector: Detector, train: str | None, where: Where) -> NDArray[np.uint8] | None:
     """Prepared images (N, T, C, S, S) of `train`, or those that the detector trained on; None when they are not at hand any more."""
     if train is not None:
+        where = where if is_named(train) else replace(where, normal=None)
         return load(normal_pictures(train, where).source, detector.preprocessing).pixels
     described = detector.provenance.get("source")
     if described is None:
         return None
     try:
         source, was = found_again(described, where.data_roots)
-        loaded = load(normal_pictures(source, was).source, detector.preprocessing)
+        loaded = load(normal_pictures(source, replace(was, download=False)).source, detector.preprocessing)
     except InputError:
         return None
     mine = detector.saw(loaded.hashes)

@@ -3,6 +3,7 @@
 import hashlib
 import platform
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from pydantic import BaseModel
 from novelette import calibrate
 from novelette.data.images import Loaded, Preprocessing, guess_channels, load
 from novelette.data.select import Selection, Where, describe, normal_pictures
-from novelette.detector import Detector, short_hashes
+from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.methods import METHODS
 from novelette.progress import progress
@@ -70,6 +71,18 @@ def find_method(name: str) -> Any:
     return METHODS[name]
 
 
+def configured(method: str, given: dict[str, Any], *, paper: bool = False) -> Any:
+    """A method's configuration: our recipe, or the paper's, with what is given in its place. Raises: InputError.
+
+    A given number of steps takes the place of the recipe's epochs.
+    """
+    module = find_method(method)
+    values = (module.paper() if paper else module.Config()).model_dump() | given
+    if "steps" in given and "epochs" not in given:
+        values["epochs"] = 0
+    return validated(module.Config, values)
+
+
 def fit(
     method: str,
     images: Any,
@@ -83,6 +96,10 @@ def fit(
     device: str = "auto",
     false_alarm_rate: float = calibrate.FALSE_ALARM_RATE,
     paper: bool = False,
+    protocol: str = "standard",
+    protocol_seed: int = 0,
+    attribute: str | None = None,
+    group_by: str | None = None,
     data_roots: Sequence[str | Path] = (),
     bar: bool = False,
     **settings: Any,
@@ -95,15 +112,20 @@ def fit(
         size: 32, 64, 128 or 256 px.   channels: 1 or 3, guessed from the pictures by default.   frame: stretch, crop or pad.
         tiles: cut each picture in tiles x tiles; a picture is as novel as its worst tile.
         false_alarm_rate: the rate of false alarms on normal pictures that the threshold is set for, in (0, 1).
-        paper: start from the paper's recipe instead of ours.   settings: the method's own, e.g. `widths="2-4-8", steps=4000`.
+        paper: start from the paper's recipe instead of ours.
+        protocol, protocol_seed, attribute, group_by, data_roots: see novelette.data.select.Where.
+        bar: show progress.   settings: the method's own, e.g. `widths="2-4-8", steps=4000`.
     Raises: InputError, one sentence, for whatever a person can get wrong.
     """
-    module = find_method(method)
-    base = module.paper() if paper else module.Config()
-    config = validated(module.Config, base.model_dump() | settings)
-    where = Where(normal, data_roots=tuple(Path(root) for root in data_roots))
+    config = configured(method, settings, paper=paper)
+    where = Where(normal, protocol, protocol_seed, attribute, group_by, tuple(Path(root) for root in data_roots))
     recipe = Recipe(method, config, size, channels, frame, tiles, seed, device, false_alarm_rate, where)
-    return fit_recipe(recipe, images, Run(bar=bar)).detector
+    fitted = fit_recipe(recipe, images, Run(bar=bar))
+    if fitted.unreadable:
+        name, why = next(iter(fitted.unreadable.items()))
+        unread = counted(len(fitted.unreadable), "picture")
+        warnings.warn(f"{unread} could not be read and left out, such as {name}: {why}", stacklevel=2)
+    return fitted.detector
 
 
 def fit_recipe(recipe: Recipe, images: Any, run: Run) -> Fitted:
@@ -112,59 +134,101 @@ def fit_recipe(recipe: Recipe, images: Any, run: Run) -> Fitted:
     Raises: InputError.
     """
     began = time.monotonic()
-    if not 0 < recipe.false_alarm_rate < 1:
-        raise InputError(f"--false-alarm-rate {recipe.false_alarm_rate:g} is not between 0 and 1")
-    if recipe.seed < 0:
-        raise InputError(f"--seed {recipe.seed} is negative: give 0 or more")
+    check_numbers(recipe.false_alarm_rate, recipe.seed)
     device = pick_device(recipe.device)
     chosen = normal_pictures(images, recipe.where)
     preprocessing = choose_preprocessing(recipe, chosen)
-    with progress("read", len(chosen.source), shown=run.bar) as show:
-        loaded = load(chosen.source, preprocessing, progress=show)
-    different = len(np.unique(loaded.hashes))
-    if different < FEWEST_PICTURES:
-        raise InputError(f"{chosen.title} has {different} different readable pictures, and fitting needs at least {FEWEST_PICTURES}")
-    calibrating = calibrate.held_out(loaded.hashes, None if chosen.groups is None else chosen.groups[loaded.indices])
-    if calibrating.all() or (~calibrating).sum() < FEWEST_PICTURES // 2:
-        raise InputError(f"{chosen.title}: too few different pictures; fitting needs at least {FEWEST_PICTURES}")
-    training = torch.from_numpy(np.ascontiguousarray(loaded.pixels[~calibrating])).flatten(0, 1)
+    pictures = gather(chosen, preprocessing, bar=run.bar)
     run.settings |= {
         "method": recipe.method,
         "config": recipe.config.model_dump(mode="json"),
         "preprocessing": preprocessing.model_dump(mode="json"),
         "seed": recipe.seed,
-        "pictures": _fingerprint(loaded),
+        "pictures": pictures.fingerprint,
     }
-    scorer = METHODS[recipe.method].fit(training, recipe.config, seed=recipe.seed, device=device, run=run)
-    provenance = _provenance(images, recipe, chosen, loaded, int((~calibrating).sum()), device)
-    trained_on = short_hashes(loaded.hashes[~calibrating])
+    scorer = METHODS[recipe.method].fit(pictures.training, recipe.config, seed=recipe.seed, device=device, run=run)
     detector = Detector(
         recipe.method,
         recipe.config,
         preprocessing,
         scorer,
         calibration=np.zeros(0),
-        trained_on=trained_on,
+        trained_on=pictures.trained_on,
         false_alarm_rate=recipe.false_alarm_rate,
         seed=recipe.seed,
-        provenance=provenance,
+        provenance=provenance(describe(images, recipe.where), pictures, device, began),
     )
+    return finish(detector, pictures, device)
+
+
+def check_numbers(false_alarm_rate: float, seed: int) -> None:
+    """Raises: InputError for a rate that is no rate, or a negative seed."""
+    if not 0 < false_alarm_rate < 1:
+        raise InputError(f"--false-alarm-rate {false_alarm_rate:g} is not between 0 and 1")
+    if seed < 0:
+        raise InputError(f"--seed {seed} is negative: give 0 or more")
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Normal pictures, read, and which of them calibrate, (N,) bool; the others train."""
+
+    chosen: Selection
+    loaded: Loaded
+    calibrating: NDArray[np.bool_]
+
+    @property
+    def training(self) -> torch.Tensor:
+        """Training images, every tile one: uint8 (n * T, C, S, S)."""
+        return torch.from_numpy(np.ascontiguousarray(self.loaded.pixels[~self.calibrating])).flatten(0, 1)
+
+    @property
+    def trained_on(self) -> NDArray[np.uint64]:
+        """Content hashes of the training pictures, ascending."""
+        return np.unique(self.loaded.hashes[~self.calibrating])
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the set of pictures, whatever their order and names."""
+        return hashlib.sha256(np.sort(self.loaded.hashes).tobytes()).hexdigest()[:16]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the readable pictures."""
+        return [self.chosen.source.names[i] for i in self.loaded.indices]
+
+
+def gather(chosen: Selection, preprocessing: Preprocessing, *, bar: bool) -> Gathered:
+    """Read the pictures and hold a fifth of them out. Raises: InputError when there are too few different ones."""
+    with progress("read", len(chosen.source), shown=bar) as show:
+        loaded = load(chosen.source, preprocessing, progress=show)
+    different = len(np.unique(loaded.hashes))
+    if different < FEWEST_PICTURES:
+        raise InputError(f"{chosen.title} has {different} different readable pictures, and fitting needs at least {FEWEST_PICTURES}")
+    calibrating = calibrate.held_out(loaded.hashes, None if chosen.groups is None else chosen.groups[loaded.indices])
+    if (~calibrating).sum() < FEWEST_PICTURES // 2:
+        raise InputError(f"{chosen.title}: too few different pictures; fitting needs at least {FEWEST_PICTURES}")
+    return Gathered(chosen, loaded, calibrating)
+
+
+def finish(detector: Detector, pictures: Gathered, device: torch.device, fresh: NDArray[np.bool_] | None = None) -> Fitted:
+    """Calibrate a detector that has just been trained, on the pictures held out (or `fresh`, (N,)), and look at its own pictures."""
+    loaded, calibrating = pictures.loaded, pictures.calibrating
     detector.to(device)
-    scores = detector.score_pixels(loaded.pixels)
-    detector = detector.to(torch.device("cpu")).recalibrated(scores[calibrating], recipe.false_alarm_rate)
-    provenance["seconds"] = round(time.monotonic() - began, 1)
-    names = [chosen.source.names[i] for i in loaded.indices]
-    order = np.argsort(-scores, kind="stable")[:STRANGEST]
-    unreadable = {chosen.source.names[i]: why for i, why in loaded.unreadable.items()}
+    calibration = detector.score_pixels(loaded.pixels[calibrating if fresh is None else fresh])
+    own_scores = detector.score_pixels(loaded.pixels[~calibrating], own=True)
+    detector = detector.to(torch.device("cpu")).recalibrated(calibration, detector.false_alarm_rate)
+    names = pictures.names
+    order = np.flatnonzero(~calibrating)[np.argsort(-own_scores, kind="stable")[:STRANGEST]]
+    unreadable = {pictures.chosen.source.names[i]: why for i, why in loaded.unreadable.items()}
     return Fitted(detector, [names[i] for i in order], _duplicates(names, loaded.hashes), unreadable)
 
 
 def choose_preprocessing(recipe: Recipe, chosen: Selection) -> Preprocessing:
     """The recipe's, with the channels guessed where it leaves them open. Asked for 1 on colour pictures, they are turned grey."""
-    guessed = guess_channels(chosen.source)
-    channels = recipe.channels or guessed
-    values = {"size": recipe.size, "channels": channels, "frame": recipe.frame, "tiles": recipe.tiles}
-    return validated(Preprocessing, values | {"colour": "convert" if channels < guessed else "refuse"})
+    colour = "refuse" if recipe.channels is None else "convert"
+    values = {"size": recipe.size, "channels": recipe.channels or guess_channels(chosen.source), "frame": recipe.frame}
+    return validated(Preprocessing, values | {"tiles": recipe.tiles, "colour": colour})
 
 
 def _duplicates(names: list[str], hashes: NDArray[np.uint64]) -> list[list[str]]:
@@ -174,19 +238,16 @@ def _duplicates(names: list[str], hashes: NDArray[np.uint64]) -> list[list[str]]
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _fingerprint(loaded: Loaded) -> str:
-    """A hash of the set of pictures, whatever their order and names."""
-    return hashlib.sha256(np.sort(loaded.hashes).tobytes()).hexdigest()[:16]
-
-
-def _provenance(images: Any, recipe: Recipe, chosen: Selection, loaded: Loaded, n_training: int, device: torch.device) -> dict[str, Any]:
+def provenance(source: dict[str, Any] | None, pictures: Gathered, device: torch.device, began: float) -> dict[str, Any]:
+    """What detector.json says of where a detector came from.   Args: source: as `select.describe` gives it.   began: by time.monotonic."""
     return {
-        "title": chosen.title,
-        "source": describe(images, recipe.where),
-        "pictures": _fingerprint(loaded),
-        "n_training": n_training,
-        "n_unreadable": len(loaded.unreadable),
+        "title": pictures.chosen.title,
+        "source": source,
+        "pictures": pictures.fingerprint,
+        "n_training": int((~pictures.calibrating).sum()),
+        "n_unreadable": len(pictures.loaded.unreadable),
         "device": str(device),
+        "seconds": round(time.monotonic() - began, 1),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("novelette", "torch", "numpy", "pillow")} | {"python": platform.python_version()},
     }

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from novelette import heatmap, metrics
+from novelette.data.decode import read_picture
 from novelette.data.images import Preprocessing, as_tensor, prepare
 from novelette.data.masks import find_mask
 from novelette.data.pixels import UnreadablePicture
 from novelette.data.sources import FolderSource, Source, SubsetSource
 from novelette.detector import Detector
+
+MOST_PX = 512  # a side: of larger pictures every so manyth pixel counts, which bounds the memory
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Localization:
 
 
 def mask_of(source: Source, index: int) -> NDArray[np.bool_] | None:
-    """The mask that stands beside a picture (novelette.data.masks), (H, W), True where it is novel; None without one."""
+    """The mask that stands beside a picture (novelette.data.masks), (H, W), True where it is novel; None without a readable one."""
     if isinstance(source, SubsetSource):
         return mask_of(source.source, int(source.indices[index]))
     if not isinstance(source, FolderSource):
@@ -36,8 +38,12 @@ def mask_of(source: Source, index: int) -> NDArray[np.bool_] | None:
     path = find_mask(source.path(index))
     if path is None:
         return None
-    with Image.open(path) as mask:
-        return np.asarray(mask.convert("L")) > 127
+    try:
+        pixels = read_picture(path)
+    except UnreadablePicture:
+        return None
+    grey = pixels if pixels.ndim == 2 else pixels.max(axis=2)
+    return grey > grey.max() // 2
 
 
 def localize(detector: Detector, source: Source, novel: NDArray[np.integer], train: NDArray[np.uint8] | None) -> Localization | None:
@@ -52,11 +58,12 @@ def localize(detector: Detector, source: Source, novel: NDArray[np.integer], tra
         heat = detector.heatmap(picture)
         if heat is None:
             return None
-        maps.append(heat)
-        masks.append(mask)
+        step = -(-max(mask.shape) // MOST_PX)
+        maps.append(heat[::step, ::step].copy())
+        masks.append(mask[::step, ::step].copy())
         if mean is not None:
             difference = (as_tensor(prepare(picture, detector.preprocessing)) - mean).abs().mean(1).numpy()
-            plain.append(_like_heatmap(difference, detector.preprocessing, mask.shape))
+            plain.append(_like_heatmap(difference, detector.preprocessing, mask.shape)[::step, ::step].copy())
     if not any(mask.any() for mask in masks):
         return None
     baseline = metrics.pixel_auroc(plain, masks) if plain else None

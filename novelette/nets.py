@@ -113,3 +113,13 @@ def draw_weights(net: nn.Module, rngs: Sequence[torch.Generator], models: Iterab
             weights[m].copy_(torch.empty(weights[m].shape).normal_(mean, 0.02, generator=rngs[m]))
             if biases is not None:
                 biases[m].zero_()
+
+
+def each(t: Tensor, models: int) -> Tensor:
+    """Stacked (B, M * C, ...) as one row an image, (B * M, C, ...), as the losses take it."""
+    return t.unflatten(1, (models, -1)).flatten(0, 1)
+
+
+def per_model(l: Tensor, models: int) -> Tensor:
+    """Each stacked model's mean over its batch, (M,), of one value a row, (B * M,). Their sum is a loss that keeps gradients apart."""
+    return l.unflatten(0, (-1, models)).mean(0)

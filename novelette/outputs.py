@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from novelette import heatmap
@@ -115,7 +117,7 @@ def write_heatmaps(detector: Detector, source: Source, folder: Path, *, bar: boo
     Returns: how many.   Raises: InputError when the method has no heat maps.
     """
     step = max(1, len(source) // SCALED_BY)
-    sample = [heat for _, _, heat in _maps(detector, SubsetSource(source, range(0, len(source), step)))]
+    sample = [_small(heat) for _, _, heat in _maps(detector, SubsetSource(source, range(0, len(source), step)))]
     scale = heatmap.heat_scale(sample)
     count = 0
     with progress("heat maps", len(source), shown=bar) as show:
@@ -132,6 +134,12 @@ def _below(name: str) -> Path:
     """A picture's name as a path that stays below whatever folder it is put in: x/a.jpg -> x/a.jpg.png."""
     parts = PurePath(name + ".png").parts
     return Path(*("_" if part == ".." else part for part in parts if part != PurePath(name).anchor))
+
+
+def _small(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Every so manyth pixel, at most 256 a side: enough for a scale."""
+    step = -(-max(heat.shape) // 256)
+    return heat[::step, ::step].copy()
 
 
 def _maps(detector: Detector, source: Source) -> Iterator[tuple[str, Any, Any]]:

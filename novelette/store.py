@@ -35,7 +35,7 @@ def save(detector: Detector, path: str | Path, *, force: bool = False, log: Path
     path = Path(path)
     check_output(path, force=force)
     state = {f"scorer.{name}": tensor.contiguous() for name, tensor in detector.scorer.state().items()}
-    state["trained_on"] = torch.from_numpy(detector.trained_on.view(np.int32).copy())
+    state["trained_on"] = torch.from_numpy(detector.trained_on.view(np.int64).copy())
     weights = tensor_bytes(state)
     card = {
         "schema": SCHEMA,
@@ -50,7 +50,7 @@ def save(detector: Detector, path: str | Path, *, force: bool = False, log: Path
     }
     with _replacing(path) as folder:
         (folder / WEIGHTS).write_bytes(weights)
-        (folder / CARD).write_text(json.dumps(card, indent=1) + "\n")
+        (folder / CARD).write_text(json.dumps(card | {"card_sha256": _digest(card)}, indent=1) + "\n")
         if log is not None and log.exists():
             shutil.copyfile(log, folder / LOG)
     return path
@@ -68,7 +68,7 @@ def load(path: str | Path, device: str = "cpu") -> Detector:
         raise InputError(f"{path / WEIGHTS} is damaged: its hash is not the one in {CARD}")
     try:
         state = load_tensors(weights)
-        trained_on = state.pop("trained_on").numpy().view(np.uint32)
+        trained_on = state.pop("trained_on").numpy().view(np.uint64)
         method = METHODS[card["method"]]
         config = method.Config(**card["config"])
         preprocessing = Preprocessing(**card["preprocessing"])
@@ -106,9 +106,15 @@ def _read_card(path: Path) -> dict[str, Any]:
         raise InputError(f"{path / CARD} is not the card of a detector")
     if card["schema"] > SCHEMA:
         raise InputError(f"{path} was written by a newer novelette (schema {card['schema']}, this one reads {SCHEMA}): update novelette")
+    if card.pop("card_sha256", None) != _digest(card):
+        raise InputError(f"{path / CARD} is damaged: its contents do not have the hash that it states")
     if not isinstance(card.get("method"), str) or card["method"] not in METHODS:
         raise InputError(f"{path} is of the method {card.get('method')!r}, which this novelette does not have")
     return card
+
+
+def _digest(card: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
 
 
 def check_output(path: Path, *, force: bool) -> None:
@@ -129,6 +135,11 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"cannot write to {there}: {reason(error)}; give another folder") from error
+
+
+def work_folder(output: Path) -> Path:
+    """Where the log and checkpoints of the run stand that is to become `output`."""
+    return output.with_name(output.name + ".run")
 
 
 def remove_work(folder: Path) -> None:
@@ -153,11 +164,12 @@ def _replacing(path: Path) -> Iterator[Path]:
         new.chmod(0o755)
         if path.exists():
             temporary.append(old := Path(tempfile.mkdtemp(**beside)))
-            os.rename(path, old / path.name)
             try:
+                os.rename(path, old / path.name)
                 os.rename(new, path)
-            except OSError:
-                os.rename(old / path.name, path)
+            except BaseException:
+                if not path.exists():
+                    os.rename(old / path.name, path)
                 raise
         else:
             os.rename(new, path)

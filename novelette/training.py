@@ -60,6 +60,7 @@ class Run:
         settings: what must be the same for a checkpoint to be taken up again.
         snapshot_steps: after how many steps to keep a copy of the fitted scorer in `snapshots`.
         history: every logged line.
+        failed: of models stacked into one program, which diverged, and how.
     """
 
     folder: Path | None = None
@@ -70,6 +71,7 @@ class Run:
     snapshot_steps: frozenset[int] = frozenset()
     snapshots: dict[int, Any] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    failed: dict[int, Exception] = field(default_factory=dict)
     _losses: str = ""
     _last: int = -1
 

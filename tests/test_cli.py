@@ -16,7 +16,7 @@ import pytest
 import tyro
 from pictures import checks, everything_in, fitted, stripes, write, write_labelled
 
-from novelette import cli, store
+from novelette import arguments, cli, saying, store
 from novelette.cli import main
 from novelette.data.images import Preprocessing, load
 from novelette.data.sources import open_source
@@ -114,7 +114,7 @@ def test_commands_are_found_in_a_page():
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name)
 def test_every_command_in_the_documentation_parses(page, monkeypatch):
     def parse_only(command, args, name):
-        tyro.cli(cli._spied(command, []), args=list(args), prog=name)
+        tyro.cli(arguments.spied(command, []), args=list(args), prog=name)
         return 0
 
     monkeypatch.setattr(cli, "_parse", parse_only)
@@ -197,7 +197,7 @@ def test_stopped_fit_goes_on_with_resume_to_the_very_weights_of_one_never_stoppe
         status = main(argv)
     err = capsys.readouterr().err
     if step < 19:
-        assert status == cli.STOPPED == 130
+        assert status == saying.STOPPED == 130
         assert f"stopped at step {step + 1}" in err
         assert f"the work is kept in {det}.run" in err
         assert "--resume" in err
@@ -285,7 +285,7 @@ def test_unreadable_pictures_are_listed_counted_and_skipped(dirty, tmp_path, knn
         ["calibrate", str(tmp_path / "a.det"), str(dirty), "--false-alarm-rate", "0.3"],
     ):
         capsys.readouterr()
-        assert main(argv) == cli.SKIPPED == 3
+        assert main(argv) == saying.SKIPPED == 3
         err = capsys.readouterr().err.splitlines()
         assert err[:3] == ["skipped normal/05x.png: empty file", "skipped normal/99.jpg: not an image", "skipped novel/00x.png: truncated"]
         assert err[3] == "3 pictures could not be read and were skipped"

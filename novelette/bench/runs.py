@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from novelette.data.named import NamedSet, class_index
 from novelette.errors import InputError
+from novelette.fitting import configured
 from novelette.settings import explain
 
 
@@ -55,16 +57,22 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class Run:
-    """One cell of the grid."""
+    """One cell of the grid: `config` is the whole configuration of the method, `normal` a class of the set by its own name, `number` its
+    index."""
 
     entry: Entry
+    config: BaseModel
     normal: str
+    number: int
     seed: int
 
-    def key(self, bench: Bench) -> str:
-        """What makes this run this run, as one line: a record with the same key is its result."""
-        entry = self.entry.model_dump(mode="json", exclude={"label", "stack"})
-        return json.dumps([bench.data, bench.protocol, bench.size, self.normal, self.seed, entry], sort_keys=True)
+    def key(self, bench: Bench, title: str) -> str:
+        """What makes this run this run, as one line: a record with the same key is its result.
+
+        Args: title: of the data, which tells a copy of a set from the set.
+        """
+        config = self.config.model_dump(mode="json")
+        return json.dumps([title, bench.protocol, bench.size, self.normal, self.seed, self.entry.method, config], sort_keys=True)
 
 
 def read_bench(path: Path) -> Bench:
@@ -79,9 +87,15 @@ def read_bench(path: Path) -> Bench:
         raise InputError(f"{path}: {explain(error)}") from error
 
 
-def expand(bench: Bench, classes: tuple[str, ...]) -> list[Run]:
-    """Every run of a bench, detector by detector."""
-    return [Run(entry, normal, seed) for entry in bench.detectors for seed in bench.seeds for normal in bench.classes or classes]
+def expand(bench: Bench, named: NamedSet) -> list[Run]:
+    """Every run of a bench, detector by detector. Raises: InputError for a class, a method or a setting that does not exist."""
+    numbers = [class_index(named, name) for name in bench.classes or named.classes]
+    return [
+        Run(entry, configured(entry.method, entry.config, paper=entry.recipe == "paper"), named.classes[number], number, seed)
+        for entry in bench.detectors
+        for seed in bench.seeds
+        for number in numbers
+    ]
 
 
 def stacks(bench: Bench, runs: list[Run]) -> list[list[Run]]:
@@ -93,16 +107,14 @@ def stacks(bench: Bench, runs: list[Run]) -> list[list[Run]]:
     return groups
 
 
-def current(bench: Bench, runs: list[Run], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The records of these runs, in the runs' order, under the bench's labels: none of runs that the bench has no more, and no failure
-    that a later try made good."""
-    cells = {run.key(bench): (i, run.entry.label) for i, run in reversed(list(enumerate(runs)))}
-    labels = {entry.label for entry in bench.detectors}
-    succeeded = {record["key"] for record in records if "error" not in record}
-    failed = {record["key"]: record for record in records if "error" in record and record["key"] not in succeeded}
-    mine = [r for r in records if "error" not in r or r is failed.get(r["key"])]
-    mine = sorted((r for r in mine if r["key"] in cells), key=lambda r: cells[r["key"]][0])
-    return [r if r["label"] in labels else r | {"label": cells[r["key"]][1]} for r in mine]
+def current(bench: Bench, title: str, runs: list[Run], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The record of each run that has one, in the runs' order and under the bench's labels: its last success, or its last failure."""
+    by_key: dict[str, dict[str, Any]] = {}
+    for record in records:
+        if "error" not in record or "error" in by_key.get(record["key"], record):
+            by_key[record["key"]] = record
+    found = [(run, by_key.get(run.key(bench, title))) for run in runs]
+    return [record | {"label": run.entry.label} for run, record in found if record is not None]
 
 
 class Records:

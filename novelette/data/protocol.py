@@ -127,6 +127,9 @@ PROTOCOLS: Mapping[str, Callable[[np.ndarray, np.ndarray, int, int], Split]] = M
 )
 
 
+PARTING = ("gpnd", "ocgan-p1")  # they pool a class and draw from it, so pictures of one thing may come to both sides
+
+
 def is_novel(protocol: str, labels: np.ndarray, chosen: int) -> NDArray[np.int64]:
     """1 for every picture that is novel under a protocol, 0 for the normal ones, (N,): `chosen` is the class given to the protocol."""
     same = np.asarray(labels) == chosen

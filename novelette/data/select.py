@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelette.data.named import NAMES, NamedSet, class_index, load_named
-from novelette.data.protocol import PROTOCOLS, Split, is_novel
+from novelette.data.protocol import PARTING, PROTOCOLS, Split, is_novel
 from novelette.data.sources import FolderSource, Source, SubsetSource, open_source
 from novelette.errors import InputError
 
@@ -40,7 +40,7 @@ class Where:
         normal: the class of a named set that is normal (the novel one for `leave-one-out`).
         attribute: CelebA's.
         group_by: a regular expression; pictures whose names it finds the same text in show the same thing.
-        data_roots: folders that hold named sets.
+        data_roots: folders that hold named sets.   download: whether a set that is not there may be fetched.
     """
 
     normal: str | None = None
@@ -49,18 +49,34 @@ class Where:
     attribute: str | None = None
     group_by: str | None = None
     data_roots: tuple[Path, ...] = ()
+    download: bool = True
 
 
 def normal_pictures(source: Any, where: Where) -> Selection:
     """The pictures to fit on: all of a folder or an array; the training images of the normal class of a named set."""
-    if not _is_named(source):
+    if not is_named(source):
         _refuse_class(source, where)
         pictures = open_source(source)
+        _refuse_labelled(source, pictures)
         return Selection(pictures, _title(source), groups=_groups(pictures.names, where.group_by))
     named, split = _split(source, where)
     pictures = SubsetSource(named.source, split.train)
     groups = _groups(pictures.names, where.group_by) if named.groups is None else named.groups[split.train]
     return Selection(pictures, f"{named.title}, {_class_words(named, where)}, {where.protocol}", groups=groups)
+
+
+def _refuse_labelled(source: Any, pictures: Source) -> None:
+    """A folder with normal/ beside others is labelled pictures: fitting on it would call the novel ones normal."""
+    if not isinstance(pictures, FolderSource):
+        return
+    folders = {Path(file).parts[0] for file in pictures.files if len(Path(file).parts) > 1}
+    normal = [folder for folder in folders if _is_normal(folder)]
+    if normal and len(folders) > len(normal):
+        raise InputError(f"{source} holds {normal[0]}/ beside other folders: name the normal pictures alone, {Path(source) / normal[0]}")
+
+
+def _is_normal(folder: str | None) -> bool:
+    return folder is not None and folder.casefold() in NORMAL_FOLDERS
 
 
 def _groups(names: Sequence[str], group_by: str | None) -> NDArray[np.int64] | None:
@@ -81,7 +97,7 @@ def _groups(names: Sequence[str], group_by: str | None) -> NDArray[np.int64] | N
 
 def labelled_pictures(source: Any, where: Where) -> Selection:
     """The pictures to evaluate on: the folders normal/ (or good/) and any other beside it, or a protocol's test images of a named set."""
-    if _is_named(source):
+    if is_named(source):
         named, split = _split(source, where)
         assert where.normal is not None
         labels = is_novel(where.protocol, named.labels, class_index(named, where.normal))[split.test]
@@ -92,7 +108,7 @@ def labelled_pictures(source: Any, where: Where) -> Selection:
         raise InputError(f"{source} is neither a folder with normal/ and novel/ in it nor a named set ({', '.join(NAMES)})")
     pictures = FolderSource(root)
     folders = [Path(file).parts[0] if len(Path(file).parts) > 1 else None for file in pictures.files]
-    labels = np.array([folder not in NORMAL_FOLDERS for folder in folders], np.int64)
+    labels = np.array([not _is_normal(folder) for folder in folders], np.int64)
     if len(set(folders) - {None}) < 2 or labels.all() or not labels.any():
         raise InputError(f"{root} needs a folder normal/ and at least one other, such as novel/, with labelled pictures")
     if None in folders:
@@ -101,16 +117,19 @@ def labelled_pictures(source: Any, where: Where) -> Selection:
     return Selection(pictures, _title(source), labels)
 
 
-def _is_named(source: Any) -> bool:
+def is_named(source: Any) -> bool:
+    """Whether a person's SOURCE is a named set."""
     return isinstance(source, str) and source in NAMES
 
 
 def _split(source: str, where: Where) -> tuple[NamedSet, Split]:
-    named = load_named(source, data_roots=where.data_roots, attribute=where.attribute)
+    named = load_named(source, data_roots=where.data_roots, attribute=where.attribute, download=where.download)
     if where.normal is None:
         raise InputError(f"{source} has several classes: say which is normal with --normal, one of {', '.join(named.classes)}")
     if where.protocol not in PROTOCOLS:
         raise InputError(f"--protocol {where.protocol} is not one of {', '.join(PROTOCOLS)}")
+    if named.groups is not None and where.protocol in PARTING:
+        raise InputError(f"--protocol {where.protocol} would part pictures of one thing in {named.title}: use standard")
     split = PROTOCOLS[where.protocol](named.labels, named.is_train, class_index(named, where.normal), where.protocol_seed)
     return named, split
 
@@ -133,7 +152,7 @@ def describe(source: Any, where: Where) -> dict[str, Any] | None:
     """What detector.json keeps to find the pictures again, or None for arrays in memory."""
     if not isinstance(source, str | Path):
         return None
-    named = _is_named(source)
+    named = is_named(source)
     return {
         "source": str(source) if named else str(Path(source).resolve()),
         "normal": where.normal,

@@ -17,12 +17,14 @@ from torch.optim import Adam
 
 from novelette.errors import InputError
 from novelette.losses import discriminator_loss, generator_loss, reconstruction_l1
-from novelette.nets import Decoder, Encoder, block_widths, draw_weights
+from novelette.nets import Decoder, Encoder, block_widths, draw_weights, each, per_model
 from novelette.settings import Widths, setting
-from novelette.training import Diverged, HasState, Run, batches, descend, generators, set_learning_rate
+from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
+from novelette.watch import Watch
 
 PAPER = "Zhang, Chen, Sun, Xu: P-KDGAN (IJCAI 2020), and Zhang, Dong, Peng, Chen: New Perspective on Progressive GANs Distillation (2021)"
 
+CRITIC = "critic."  # before the names of D's weights in a scorer's state
 REDRAW_BELOW = 1e-5  # GANomaly draws D anew when its loss falls under this: it has won, and teaches G nothing more
 
 
@@ -97,108 +99,115 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     return fit_many([images], config, seeds=[seed], device=device, run=run)[0]
 
 
+class Gan:
+    """A generator and a discriminator with their optimizers: M of each, stacked (novelette.nets).
+
+    The two players' updates of GANomaly's loop are methods, since the teacher and the student of P-KDGAN make the same ones.
+    """
+
+    def __init__(self, config: Config, channels: int, size: int, device: torch.device, models: int = 1) -> None:
+        try:
+            block_widths(config.widths, size)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        self.config, self.channels, self.size, self.models = config, channels, size, models
+        self.net = Generator(config, channels, size, models).to(device).train()
+        self.critic = Discriminator(config, channels, size, models).to(device).train()
+        betas = (config.beta1, config.beta2)
+        self.opt_g = Adam(self.net.parameters(), config.learning_rate, betas, fused=True)
+        self.opt_d = Adam(self.critic.parameters(), config.learning_rate, betas, fused=True)
+
+    def forget_moments(self) -> None:
+        """Adam begins anew, from moments of zero."""
+        self.opt_g.state.clear()
+        self.opt_d.state.clear()
+
+    def draw(self, seeds: Sequence[int]) -> None:
+        """Initial weights, a function of each model's seed."""
+        draw_weights(self.net, generators(seeds, 0))
+        draw_weights(self.critic, generators(seeds, 1))
+
+    def take(self, scorers: Sequence["Scorer"]) -> None:
+        """Take over the weights of M fitted models, of generators and discriminators."""
+        states = [scorer.state() for scorer in scorers]
+        state = {name: torch.cat([s[name] for s in states]) if tensor.dim() else tensor for name, tensor in states[0].items()}
+        self.net.load_state_dict({name: tensor for name, tensor in state.items() if not name.startswith(CRITIC)})
+        self.critic.load_state_dict({name.removeprefix(CRITIC): tensor for name, tensor in state.items() if name.startswith(CRITIC)})
+
+    def parts(self, prefix: str = "") -> dict[str, HasState]:
+        """What a checkpoint holds."""
+        parts: dict[str, HasState] = {"net": self.net, "critic": self.critic, "opt_g": self.opt_g, "opt_d": self.opt_d}
+        return {prefix + name: part for name, part in parts.items()}
+
+    def set_learning_rate(self, step: int, steps: int) -> None:
+        for optimizer in (self.opt_g, self.opt_d):
+            set_learning_rate(optimizer, self.config.learning_rate, self.config.schedule, step, steps)
+
+    def generator_loss(self, x: Tensor, x_hat: Tensor, z: Tensor, z_hat: Tensor | None) -> tuple[Tensor, Tensor]:
+        """L_g (P-KDGAN, Eq. 5), (B * M,), and D's features of x, which the discriminator's step uses again."""
+        f, f_hat = self.critic.features(x), self.critic.features(x_hat)
+        terms = (each(t, self.models) for t in (x, x_hat, z, z if z_hat is None else z_hat, f.detach(), f_hat))
+        return generator_loss(*terms, w_con=self.config.w_con, w_enc=self.config.w_enc, w_adv=self.config.w_adv), f
+
+    def descend_g(self, l: Tensor) -> None:
+        """G's step down a loss (B * M,). The sum over models keeps their gradients apart; D's weights stay."""
+        descend(self.opt_g, per_model(l, self.models).sum())
+
+    def descend_d(self, f: Tensor, x_hat: Tensor, seeds: Sequence[int], step: int) -> Tensor:
+        """D's step: max log D(x) + log(1 - D(x̂)). A D that has won is drawn anew, its Adam moments stay.
+
+        Args: f: D's features of x, of this step.   x_hat: the reconstructions, (B, M * C, S, S).   seeds, step: of the new draw.
+        Returns: L_d, (B * M,).
+        """
+        real, fake = self.critic.head(f).flatten(1), self.critic(x_hat.detach())
+        l_d = discriminator_loss(each(real, self.models).squeeze(1), each(fake, self.models).squeeze(1))
+        descend(self.opt_d, per_model(l_d, self.models).sum())
+        won = per_model(l_d.detach(), self.models) < REDRAW_BELOW
+        if won.any():
+            draw_weights(self.critic, generators(seeds, 2, step), won.nonzero().flatten().tolist())
+        return l_d
+
+    def scorers(self) -> list["Scorer"]:
+        """The M models as plain scorers on the CPU, with copies of their weights."""
+        state = {name: value.detach().cpu() for name, value in joined(self.net.state_dict(), self.critic.state_dict()).items()}
+        parts = {name: value.chunk(self.models) if value.dim() else [value] * self.models for name, value in state.items()}
+        of_model = ({name: part[m].clone() for name, part in parts.items()} for m in range(self.models))
+        return [Scorer.from_state(self.config, weights, self.channels, self.size) for weights in of_model]
+
+
 def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], device: torch.device, run: Run) -> list["Scorer"]:
     """Train M models at once, each on its own images with its own seed: GANomaly's loop on P-KDGAN's losses.
 
     Args: images: per model uint8 (N_m, C, S, S), all of one C and S.
-    Returns: M scorers, the same that `fit` gives one by one: the models share a program, not a number (see nets.py).
-    Raises: InputError when the widths do not name every block of images of this size.
+    Returns: M scorers, the same that `fit` gives one by one: the models share a program, not a number (see nets.py). Those that diverged
+        are named in `run.failed`, and their scorers are of no use.
+    Raises: InputError when the widths do not name every block of images of this size, or the models need different numbers of steps.
     """
     models, (_, channels, size, _) = len(images), images[0].shape
-    try:
-        block_widths(config.widths, size)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    net = Generator(config, channels, size, models)
-    critic = Discriminator(config, channels, size, models)
-    draw_weights(net, generators(seeds, 0))
-    draw_weights(critic, generators(seeds, 1))
-    net.to(device).train()
-    critic.to(device).train()
-    betas = (config.beta1, config.beta2)
-    opt_g = Adam(net.parameters(), config.learning_rate, betas, fused=True)
-    opt_d = Adam(critic.parameters(), config.learning_rate, betas, fused=True)
-
-    def each(t: Tensor) -> Tensor:  # (B, M * C, ...) -> (B * M, C, ...): the losses see one row an image
-        return t.unflatten(1, (models, -1)).flatten(0, 1)
-
-    def total(l: Tensor) -> Tensor:  # (B * M,) -> each model's mean over its batch, summed: the gradients stay apart
-        return l.unflatten(0, (-1, models)).mean(0).sum()
-
-    x_of = batches(images, config.batch_size, seeds, device)
     steps = config.steps_for(len(images[0]))
     if any(config.steps_for(len(i)) != steps for i in images):
         raise InputError("models stacked into one program take the same number of steps: give steps instead of epochs, or do not stack")
-    watch = ReconstructionWatch(steps)
-    parts: dict[str, HasState] = {"net": net, "critic": critic, "opt_g": opt_g, "opt_d": opt_d}
-    for step in run.steps(steps, parts, seed=seeds[0], images=config.batch_size * models):
-        for optimizer in (opt_g, opt_d):
-            set_learning_rate(optimizer, config.learning_rate, config.schedule, step, steps)
+    gan = Gan(config, channels, size, device, models)
+    gan.draw(seeds)
+    x_of = batches(images, config.batch_size, seeds, device)
+    watch = Watch(steps, models, run)
+    for step in run.steps(steps, gan.parts(), seed=seeds[0], images=config.batch_size * models):
+        gan.set_learning_rate(step, steps)
         x = x_of[step].flatten(1, 2)  # (B, M * C, S, S)
-        x_hat, z, z_hat = net(x)
-
-        # G: min L_g on fresh outputs; D's weights stay
-        f, f_hat = critic.features(x), critic.features(x_hat)
-        z_hat = z if z_hat is None else z_hat
-        terms = (each(t) for t in (x, x_hat, z, z_hat, f.detach(), f_hat))
-        l_g = generator_loss(*terms, w_con=config.w_con, w_enc=config.w_enc, w_adv=config.w_adv)
-        descend(opt_g, total(l_g))
-
-        # D: max log D(x) + log(1 - D(x̂))
-        real, fake = critic.head(f).flatten(1), critic(x_hat.detach())
-        l_d = discriminator_loss(each(real).squeeze(1), each(fake).squeeze(1))
-        descend(opt_d, total(l_d))
-        won = l_d.detach().unflatten(0, (-1, models)).mean(0) < REDRAW_BELOW
-        if won.any():
-            draw_weights(critic, generators(seeds, 2, step), won.nonzero().flatten().tolist())
-
+        x_hat, z, z_hat = gan.net(x)
+        l_g, f = gan.generator_loss(x, x_hat, z, z_hat)
+        gan.descend_g(l_g)
+        l_d = gan.descend_d(f, x_hat, seeds, step)
         if run.wants_log(step):
-            run.log(step, g=l_g, d=l_d, con=reconstruction_l1(x, x_hat))
-            watch(step, x, x_hat)
+            watch.log(step, x, x_hat, {"g": l_g, "d": l_d})
         if step + 1 in run.snapshot_steps:
-            run.snapshots[step + 1] = unstack(net, critic, config, channels, size, models)
-    return unstack(net, critic, config, channels, size, models)
+            run.snapshots[step + 1] = gan.scorers()
+    return gan.scorers()
 
 
-class ReconstructionWatch:
-    """Stops a run whose reconstructions have collapsed to one picture, or saturated, and stay so.
-
-    Alike images are not judged: nothing can collapse. GANs pass through a collapse in their first steps, so it counts only from a quarter
-    of the training on, or step 5,000.
-    """
-
-    PATIENCE = 10  # looks in a row, training.LOG_EVERY steps apart
-
-    def __init__(self, steps: int) -> None:
-        self.first, self.since, self.strikes = min(steps // 4, 5000), 0, 0
-        self.before: tuple[Tensor, Tensor] | None = None
-
-    def __call__(self, step: int, x: Tensor, x_hat: Tensor) -> None:
-        """Look at images and their reconstructions, (B, M * C, S, S). Raises: Diverged."""
-        x, x_hat = x.detach(), x_hat.detach()
-        if len(x) == 1:  # two looks make a batch
-            last, self.before = self.before or (x, x_hat), (x, x_hat)
-            x, x_hat = torch.cat([last[0], x]), torch.cat([last[1], x_hat])
-        collapsed = bool(x_hat.std(0).mean() < 0.01 * x.std(0).mean())
-        saturated = bool(x_hat.abs().mean() > 0.999 and x.abs().mean() < 0.95)
-        self.strikes = self.strikes + 1 if step >= self.first and (collapsed or saturated) else 0
-        self.since = step + 1 if self.strikes == 1 else self.since
-        if self.strikes == self.PATIENCE:
-            how = "are all the same picture" if collapsed else "are saturated black and white"
-            raise Diverged(
-                f"training collapsed: since step {self.since:,} the reconstructions {how}; try a lower --learning-rate or another --seed"
-            )
-
-
-def unstack(net: Generator, critic: Discriminator, config: Config, channels: int, size: int, models: int) -> list["Scorer"]:
-    """The M models of a stacked generator and discriminator as plain scorers on the CPU, with copies of their weights."""
-    state = {name: value.detach().cpu() for name, value in _joined(net.state_dict(), critic.state_dict()).items()}
-    parts = {name: value.chunk(models) if value.dim() else [value] * models for name, value in state.items()}
-    return [Scorer.from_state(config, {name: part[m].clone() for name, part in parts.items()}, channels, size) for m in range(models)]
-
-
-def _joined(net: dict[str, Tensor], critic: dict[str, Tensor]) -> dict[str, Tensor]:
-    return net | {f"critic.{name}": value for name, value in critic.items()}
+def joined(net: dict[str, Tensor], critic: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A scorer's state: G's weights, and D's with CRITIC before their names."""
+    return net | {CRITIC + name: value for name, value in critic.items()}
 
 
 class Scorer:
@@ -228,6 +237,10 @@ class Scorer:
         parts = x.split(self.config.batch_size) if self.needs_its_batch else [x]
         return torch.cat([self.scoring(part) for part in parts])
 
+    def score_own(self, x: Tensor) -> Tensor:
+        """`score`: no training image is kept."""
+        return self.score(x)
+
     @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
         """|x - x̂|, averaged over channels: (N, C, S, S) -> (N, S, S)."""
@@ -240,14 +253,14 @@ class Scorer:
         return self.scoring
 
     def state(self) -> dict[str, Tensor]:
-        return _joined(self.scoring.net.state_dict(), self.critic)
+        return joined(self.scoring.net.state_dict(), self.critic)
 
     @classmethod
     def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
         """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
         net, critic = Generator(config, channels, size), Discriminator(config, channels, size)
-        of_critic = {name.removeprefix("critic."): value for name, value in state.items() if name.startswith("critic.")}
-        net.load_state_dict({name: value for name, value in state.items() if not name.startswith("critic.")})
+        of_critic = {name.removeprefix(CRITIC): value for name, value in state.items() if name.startswith(CRITIC)}
+        net.load_state_dict({name: value for name, value in state.items() if not name.startswith(CRITIC)})
         critic.load_state_dict(of_critic)
         return cls(config, net, of_critic)
 

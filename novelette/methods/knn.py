@@ -16,7 +16,8 @@ from novelette.training import Run
 
 PAPER = "Ramaswamy, Rastogi, Shim: Efficient algorithms for mining outliers from large data sets (SIGMOD 2000); a technical report, 2.1"
 
-QUERIES, NEIGHBOURS = 512, 8192  # a block of distances is at most 512 x 8192 floats: 16 MiB, however many images there are
+QUERIES = 512  # images scored at a time
+BLOCK_BYTES = 64 * 2**20  # of training vectors at a time, however many and large the images are
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -24,7 +25,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     k: int = setting(5, "how many nearest training pictures count", ge=1, le=1000)
     metric: Literal["cosine", "euclidean"] = setting(
-        "cosine", "distance: of pixels, or of unit vectors of pixels less the picture's own mean"
+        "cosine", "distance between unit vectors of pixels less the picture's own mean, or between the pixels"
     )
     reduce: Literal["mean", "kth"] = setting("mean", "the score is the mean distance to the k nearest, or the k-th distance")
 
@@ -69,15 +70,17 @@ class Rows:
 
 
 def nearest(queries: Tensor, rows: Rows | Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k nearest of `rows` (N, F) to each of `queries` (Q, F), exactly, in memory that does not grow with N.
+    """The k nearest of `rows` (N, F) to each of `queries` (Q, F), in memory that does not grow with N.
 
-    Returns: Euclidean distances and indices, (Q, k) each, nearest first. Candidates come from |a|² - 2ab, which cancels in float32, so
-    twice as many as asked are taken and their distances computed again from differences.
+    Returns: Euclidean distances and indices, (Q, k) each, nearest first. Candidates come from |a|² - 2ab, which loses digits in float32, so
+    twice as many as asked are taken and their distances computed again from differences: the distances are exact, and a neighbour can be
+    missed only for others whose squared distances agree with its own to about 1e-6 of |a|².
     """
     best_d = queries.new_full((len(queries), 0), torch.inf)
     best_i = torch.zeros((len(queries), 0), dtype=torch.long, device=queries.device)
-    for start in range(0, len(rows), NEIGHBOURS):
-        block = rows[start : start + NEIGHBOURS]
+    step = max(2 * k, BLOCK_BYTES // (4 * queries.shape[1]))
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step]
         d = block.square().sum(1) - 2 * queries @ block.T  # |q|² is the same for all
         d, i = d.topk(min(2 * k, len(block)), largest=False)
         best_d, best_i = torch.cat([best_d, d], 1), torch.cat([best_i, i + start], 1)
@@ -104,6 +107,11 @@ class Scorer:
     def score(self, x: Tensor) -> Tensor:
         """Mean, or k-th, distance to the k nearest training images: (N, C, S, S) in [-1, 1] -> (N,)."""
         return torch.cat([self.neighbours(part) for part in x.split(QUERIES)])
+
+    @torch.inference_mode()
+    def score_own(self, x: Tensor) -> Tensor:
+        """`score` of training images (N, C, S, S) that are no neighbours of themselves: (N,). With k or fewer images, of what there is."""
+        return torch.cat([self.neighbours(part, skip=1) for part in x.split(QUERIES)])
 
     @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
@@ -140,6 +148,7 @@ class Neighbours(nn.Module):
     def rows(self) -> Rows:
         return Rows(self.images, self.config.metric)
 
-    def forward(self, x: Tensor) -> Tensor:
-        d, _ = nearest(vectors(x, self.config.metric), self.rows, self.config.k)
+    def forward(self, x: Tensor, skip: int = 0) -> Tensor:
+        d, _ = nearest(vectors(x, self.config.metric), self.rows, min(self.config.k + skip, len(self.rows)))
+        d = d[:, min(skip, d.shape[1] - 1) :]
         return d.mean(1) if self.config.reduce == "mean" else d[:, -1]

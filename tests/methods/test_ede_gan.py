@@ -10,7 +10,7 @@ from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.losses import discriminator_loss
 from novelette.methods import ede_gan
-from novelette.methods.ede_gan import Config, Discriminator, Generator, ReconstructionWatch, Scorer, fit, fit_many, paper
+from novelette.methods.ede_gan import Config, Discriminator, Generator, Scorer, fit, fit_many, paper
 from novelette.nets import block_widths, draw_weights
 from novelette.training import Diverged, Run, generators
 

@@ -1,0 +1,112 @@
+"""How the command line is parsed: tyro reads a function's signature and docstring; what it has to say becomes one sentence."""
+
+import contextlib
+import dataclasses
+import functools
+import io
+import re
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
+
+from novelette.errors import InputError
+from novelette.saying import refuse_negative
+
+Output = Annotated[Path, arg(aliases=["-o"])]
+DetectorPath = Annotated[Positional[Path], arg(metavar="DETECTOR")]
+SourceName = Annotated[Positional[str], arg(metavar="SOURCE")]
+Flag = tyro.conf.FlagCreatePairsOff[bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sets:
+    """Which pictures of a named set.
+
+    Attributes:
+        normal: the class of a named set that is normal (with leave-one-out, the one that is novel).
+        protocol: how a named set is split: standard, gpnd, ocgan-p1 or leave-one-out.
+        protocol_seed: of the protocols that draw.
+        attribute: of CelebA, e.g. Eyeglasses: pictures without it are normal.
+        group_by: a regular expression; pictures in whose names it finds the same text show the same thing, and are not parted between
+            training and calibration, e.g. 'part[0-9]+'.
+        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
+    """
+
+    normal: str | None = None
+    protocol: str = "standard"
+    protocol_seed: int = 0
+    attribute: str | None = None
+    group_by: str | None = None
+    data_root: UseAppendAction[tuple[Path, ...]] = ()
+
+    def where(self) -> Any:
+        from novelette.data.select import Where
+
+        refuse_negative("--protocol-seed", self.protocol_seed)
+        return Where(self.normal, self.protocol, self.protocol_seed, self.attribute, self.group_by, self.data_root)
+
+
+NO_SETS = Sets()
+SetOptions = OmitArgPrefixes[Annotated[Sets, arg(name="")]]
+
+
+def parse(command: Callable[..., int], args: Sequence[str], name: str) -> int:
+    """Parse with tyro and call. What tyro has to say of a wrong argument becomes one sentence. Raises: InputError."""
+    errors = io.StringIO()
+    call: list[Any] = []
+    noting = spied(command, call)
+    try:
+        with contextlib.redirect_stderr(errors):
+            tyro.cli(noting, args=list(args), prog=f"novelette {name}")
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            return 0
+        raise InputError(one_sentence(errors.getvalue(), name)) from None
+    return command(*call[0], **call[1])
+
+
+def spied(command: Callable[..., int], call: list[Any]) -> Callable[..., None]:
+    """A function of the same signature that notes its arguments: parsing ends before the command begins."""
+
+    @functools.wraps(command)
+    def note(*args: Any, **kwargs: Any) -> None:
+        call[:] = [args, kwargs]
+
+    return note
+
+
+def one_sentence(boxed: str, name: str) -> str:
+    """tyro's boxed message without the box, the first paragraph alone. On a terminal that knows no │ the box is of blanks and -."""
+    lines = [line.strip("│ ").strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", boxed).splitlines()]
+    paragraphs: list[list[str]] = [[]]
+    for line in lines:
+        if line.startswith("╭") or (line and set(line) <= set("─-")):
+            paragraphs.append([])
+        else:
+            paragraphs[-1].append(line)
+    text = " ".join(paragraphs[1]).rstrip(".")
+    return f"{text[:1].lower()}{text[1:]}; see novelette {name} --help"
+
+
+def as_dataclass(model: Any, base: Any) -> Any:
+    """A pydantic configuration as a dataclass for tyro: names, types, defaults of `base`, and the descriptions as help.
+
+    tyro parses, pydantic judges: so a value out of range is told in novelette's words.
+    """
+    hints = typing.get_type_hints(model, include_extras=True)
+    fields = [
+        (name, Annotated[hints[name], arg(help=info.description)], dataclasses.field(default=getattr(base, name)))
+        for name, info in model.model_fields.items()
+    ]
+    made = dataclasses.make_dataclass("Settings", fields, frozen=True)
+    made.__doc__ = f"{model.__module__.rpartition('.')[2].replace('_', '-')}'s own settings."
+    return made
+
+
+def given_settings(settings: Any, base: Any) -> dict[str, Any]:
+    """The settings that a person gave: those that are not the recipe's."""
+    return {name: value for name, value in dataclasses.asdict(settings).items() if value != getattr(base, name)}

@@ -1,0 +1,194 @@
+"""The commands that train: fit and distill. Their settings are those of a method, so they are parsed when they are called."""
+
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from novelette.arguments import NO_SETS, Flag, Output, SetOptions, SourceName, as_dataclass, given_settings, parse
+from novelette.errors import InputError
+from novelette.saying import STOPPED, say, skipped, threshold_words
+
+
+def fit(args: Sequence[str]) -> int:
+    """Fit a detector on normal pictures, and calibrate it on a fifth of them that training does not see.
+
+    novelette fit METHOD SOURCE -o OUT ...; novelette fit METHOD --help lists the method's own settings."""
+    if not args or args[0].startswith("-"):
+        return _fit_usage(args)
+    from novelette.fitting import find_method
+
+    module = find_method(args[0])
+    base = module.paper() if "--paper" in args else module.Config()
+    settings_type = as_dataclass(module.Config, base)
+
+    def command(
+        source: SourceName,
+        output: Output,
+        settings: OmitArgPrefixes[Annotated[settings_type, arg(name="")]],  # type: ignore[valid-type]
+        sets: SetOptions = NO_SETS,
+        size: Literal[32, 64, 128, 256] = 32,
+        channels: Literal[1, 3] | None = None,
+        frame: Literal["stretch", "crop", "pad"] = "stretch",
+        tiles: int = 1,
+        seed: int = 0,
+        device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+        false_alarm_rate: float = 0.05,
+        paper: Flag = False,
+        resume: Flag = False,
+        force: Flag = False,
+    ) -> int:
+        """Fit a detector on normal pictures, and calibrate it on a fifth of them that training does not see.
+
+        Args:
+            source: a folder of pictures, an .npy or .npz array, or a named set (novelette data) with --normal.
+            output: the detector, a folder to be made.
+            size: of the images that the network sees, px.
+            channels: 1 (grey) or 3 (colour); guessed from the pictures unless given.
+            frame: how a picture becomes square: stretched, its centre cut out, or padded.
+            tiles: cut each picture in N x N; it is as novel as its worst tile. For small defects. (from 1 to 8)
+            seed: fixes everything that is drawn.
+            device: where to train.
+            false_alarm_rate: the part of normal pictures that may be called novel. (above 0 below 1)
+            paper: the paper's own recipe: slow, for a GPU.
+            resume: go on where a stopped run of the same command was.
+            force: replace a detector that is there, and the work of a stopped run.
+        """
+        from novelette.fitting import Recipe, configured, fit_recipe
+
+        config = configured(args[0], given_settings(settings, base), paper=paper)
+        recipe = Recipe(args[0], config, size, channels, frame, tiles, seed, device, false_alarm_rate, sets.where())
+        fitted = _trained(output, resume, force, lambda run: fit_recipe(recipe, source, run))
+        return STOPPED if fitted is None else _keep(fitted, output, f"{args[0]} fitted", force)
+
+    return parse(command, args[1:], f"fit {args[0]}")
+
+
+def distill(args: Sequence[str]) -> int:
+    """Teach a student many times smaller what a detector knows (P-KDGAN), and calibrate it anew.
+
+    novelette distill TEACHER SOURCE -o OUT ..."""
+    from novelette.distill import progressive
+
+    base = progressive.paper() if "--paper" in args else progressive.Config()
+    settings_type = as_dataclass(progressive.Config, base)
+
+    def command(
+        teacher: Annotated[Positional[Path], arg(metavar="TEACHER")],
+        source: SourceName,
+        output: Output,
+        settings: OmitArgPrefixes[Annotated[settings_type, arg(name="")]],  # type: ignore[valid-type]
+        sets: SetOptions = NO_SETS,
+        seed: int = 0,
+        device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+        false_alarm_rate: float | None = None,
+        paper: Flag = False,
+        resume: Flag = False,
+        force: Flag = False,
+    ) -> int:
+        """Teach a student many times smaller what a detector knows (P-KDGAN), and calibrate it anew.
+
+        Where a structure trains the teacher along, the teacher as it ended is kept beside the student, as OUT.teacher.
+
+        Args:
+            teacher: made by novelette fit ede-gan.
+            source: normal pictures, those that the teacher was fitted on or others like them.
+            output: the student, a folder to be made.
+            seed: fixes everything that is drawn.
+            device: where to train.
+            false_alarm_rate: the part of normal pictures that may be called novel; the teacher's unless given. (above 0 below 1)
+            paper: the paper's own recipe: slow, for a GPU.
+            resume: go on where a stopped run of the same command was.
+            force: replace a detector that is there, and the work of a stopped run.
+        """
+        from novelette import store
+        from novelette.distill.detectors import distil_detector
+        from novelette.settings import validated
+
+        given = base.model_dump() | given_settings(settings, base)
+        if "steps" in given_settings(settings, base) and "epochs" not in given_settings(settings, base):
+            given["epochs"] = 0
+        config = validated(progressive.Config, given)
+        loaded = store.load(teacher)
+        beside = output.with_name(output.name + ".teacher")
+        store.check_output(beside, force=force)
+
+        def train(run: Any) -> Any:
+            return distil_detector(loaded, source, sets.where(), config, run, seed=seed, device=device, false_alarm_rate=false_alarm_rate)
+
+        distilled = _trained(output, resume, force, train)
+        if distilled is None:
+            return STOPPED
+        if distilled.teacher is not None:
+            store.save(distilled.teacher, beside, force=force)
+        status = _keep(distilled.student, output, "student distilled", force)
+        print("\n".join(_beside(loaded, distilled.student.detector)))
+        return status
+
+    return parse(command, args, "distill")
+
+
+def _trained(output: Path, resume: bool, force: bool, train: Callable[[Any], Any]) -> Any:
+    """What `train(run)` returns; None when a person stopped it, with the work kept beside `output`.
+
+    Raises: InputError before any work when `output` cannot be written, or the work of another run would be lost.
+    """
+    from novelette import store
+    from novelette.training import CHECKPOINT, Diverged, Interrupted, Run
+
+    store.check_output(output, force=force)
+    work = store.work_folder(output)
+    if (work / CHECKPOINT).exists() and not (resume or force):
+        raise InputError(f"{work} holds the work of a stopped run: give --resume to go on with it, or --force to begin anew")
+    try:
+        return train(Run(work, resume=resume, bar=True))
+    except Interrupted as stopped:
+        say(f"{stopped}; the work is kept in {work}: give the same command with --resume to go on")
+        return None
+    except Diverged:
+        store.remove_work(work)  # a checkpoint on the way to nowhere
+        raise
+
+
+def _keep(fitted: Any, output: Path, did: str, force: bool) -> int:
+    """Save a fitted detector, say what was found, and give the exit status."""
+    from novelette import store
+    from novelette.fitting import found_words, missing_words
+    from novelette.words import counted, seconds_words
+
+    work = store.work_folder(output)
+    try:
+        store.save(fitted.detector, output, force=force, log=work / store.LOG)
+    except InputError as error:
+        raise InputError(f"{error}; make room, then give the same command with --resume" if work.exists() else str(error)) from error
+    store.remove_work(work)
+    detector = fitted.detector
+    seen, took = detector.provenance["n_training"], seconds_words(detector.provenance["seconds"])
+    print(f"{output}: {did} on {counted(seen, 'picture')} and calibrated on {len(detector.calibration):,} others in {took}")
+    print(missing_words(detector) or threshold_words(detector))
+    print("\n".join(found_words(fitted)))
+    return skipped(fitted.unreadable)
+
+
+def _beside(teacher: Any, student: Any) -> typing.Iterator[str]:
+    """Teacher and student in numbers."""
+    (params_t, macs_t), (params_s, macs_s) = teacher.cost(), student.cost()
+    yield f"{'':<9} {'parameters':>12} {'multiply-adds':>14}"
+    yield f"{'teacher':<9} {params_t:>12,} {macs_t:>14,}"
+    yield f"{'student':<9} {params_s:>12,} {macs_s:>14,}"
+    yield f"{'ratio':<9} {params_t / params_s:>12.2f} {macs_t / macs_s:>14.2f}"
+
+
+def _fit_usage(args: Sequence[str]) -> int:
+    from novelette.methods import METHODS
+
+    if args and args[0] not in ("-h", "--help"):
+        raise InputError(f"novelette fit METHOD SOURCE: the method comes first, one of {', '.join(METHODS)}")
+    print("usage: novelette fit METHOD SOURCE -o OUT ...\n")
+    print((fit.__doc__ or "").splitlines()[0] + "\n")
+    for name, module in METHODS.items():
+        print(f"  {name:<10} {(module.__doc__ or '').splitlines()[0]}")
+    print("\nnovelette fit METHOD --help lists the arguments, and the method's own settings with their ranges.")
+    return 0

@@ -1,0 +1,88 @@
+"""From a teacher detector and normal pictures to a student detector, calibrated on pictures that neither was trained on."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from novelette.data.select import Where, describe, normal_pictures
+from novelette.detector import Detector
+from novelette.distill import progressive
+from novelette.errors import InputError
+from novelette.fitting import Fitted, check_numbers, finish, gather, provenance
+from novelette.methods.ede_gan import Scorer
+from novelette.training import Run, pick_device
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """What a distillation leaves: the student with what was found about the pictures, and its teacher as it ended.
+
+    Attributes: teacher: None where no structure trains the teacher, so that it is as it was.
+    """
+
+    student: Fitted
+    teacher: Detector | None
+
+
+def distil_detector(
+    teacher: Detector,
+    images: Any,
+    where: Where,
+    config: progressive.Config,
+    run: Run,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    false_alarm_rate: float | None = None,
+) -> Distilled:
+    """Teach a smaller detector of the same pictures (P-KDGAN).
+
+    The student prepares pictures as its teacher does. It trains on those that the teacher might have trained on, and calibrates on those
+    of the held-out fifth that the teacher did not see.
+
+    Args: false_alarm_rate: the teacher's by default.
+    Raises: InputError, for a teacher of another method too.
+    """
+    began = time.monotonic()
+    rate = teacher.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
+    check_numbers(rate, seed)
+    if not isinstance(teacher.scorer, Scorer):
+        raise InputError(f"a student learns from an ede-gan teacher, and this one is of the method {teacher.method}")
+    size, channels, picked = teacher.preprocessing.size, teacher.preprocessing.channels, pick_device(device)
+    student_config = progressive.student_config(teacher.scorer.config, config, size)
+    fitted_on = teacher.provenance.get("source") or {}
+    where = replace(where, group_by=where.group_by or fitted_on.get("group_by"))
+    pictures = gather(normal_pictures(images, where), teacher.preprocessing, bar=run.bar)
+    run.settings |= {
+        "distil": config.model_dump(mode="json"),
+        "teacher": teacher.provenance.get("pictures"),
+        "teacher_seed": teacher.seed,
+        "seed": seed,
+        "pictures": pictures.fingerprint,
+    }
+    student, taught = progressive.distil(
+        teacher.scorer, pictures.training, config, channels=channels, size=size, seed=seed, device=picked, run=run
+    )
+    origin = provenance(describe(images, where), pictures, picked, began)
+    origin["distilled"] = config.model_dump(mode="json") | {
+        "teacher": teacher.provenance,
+        "teacher_config": teacher.config.model_dump(mode="json"),
+    }
+    trained_on = np.union1d(pictures.trained_on, teacher.trained_on)
+    detector = replace(
+        teacher, config=student_config, scorer=student, trained_on=trained_on, false_alarm_rate=rate, seed=seed, provenance=origin
+    )
+    fresh = pictures.calibrating & ~teacher.saw(pictures.loaded.hashes)
+    fitted = finish(detector, pictures, picked, fresh)
+    return Distilled(fitted, _recalibrated(teacher, taught, pictures.loaded.pixels[fresh], trained_on))
+
+
+def _recalibrated(teacher: Detector, taught: Scorer, pixels: NDArray[np.uint8], trained_on: NDArray[np.uint64]) -> Detector | None:
+    if taught is teacher.scorer:
+        return None
+    moved = replace(teacher, scorer=taught, trained_on=trained_on).to(torch.device("cpu"))
+    return moved.recalibrated(moved.score_pixels(pixels), teacher.false_alarm_rate)

@@ -1,0 +1,135 @@
+"""P-KDGAN: structure 2 from a random student and a fixed teacher, then structure 3 or 4 from the last weights of both (Algorithm 1).
+
+Every structure alone, from a random student, is the same loop with one step.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from novelette.distill.step import update
+from novelette.distill.structures import PROGRESSIVE, STRUCTURES, Progressive
+from novelette.errors import InputError
+from novelette.methods import ede_gan
+from novelette.methods.ede_gan import Gan, Scorer
+from novelette.nets import block_widths
+from novelette.settings import Widths, setting
+from novelette.training import Run, batches
+from novelette.watch import Watch
+
+PAPER = ede_gan.PAPER
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """What the student does not take over from its teacher (latent size, pipeline, normalization, the weights of its own losses)."""
+
+    widths: Widths = setting((2,), "the student's channels of each downsampling block, or one number u for u, 2u, 4u, ...")
+    progressive: Progressive = setting("2-3", "two steps: structure 2, then 3 or 4")
+    structure: Literal[0, 1, 2, 3, 4] = setting(0, "one structure alone from a random student; 0 means that --progressive counts")
+    steps: int = setting(12_000, "updates in each step", ge=1, le=100_000_000)
+    epochs: int = setting(0, "passes over the pictures in each step, instead of --steps; 0 means that --steps counts", ge=0, le=100_000)
+    batch_size: int = setting(8, "pictures an update", ge=1, le=4096)
+    learning_rate: float = setting(0.002, "Adam's step size, of the student", gt=0, le=1)
+    teacher_learning_rate: float = setting(0.0002, "Adam's step size, of a teacher that trains along", gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over each step: to zero on a cosine, or constant")
+    w_1: float = setting(1.0, "weight of K_1, between the first latents", ge=0, le=1e4)
+    w_x: float = setting(1.0, "weight of K_x, between the reconstructions", ge=0, le=1e4)
+    w_2: float = setting(1.0, "weight of K_2, between the second latents", ge=0, le=1e4)
+    teacher_follows: bool = setting(False, "K_l moves a teacher that trains, too")
+
+    def structures(self) -> tuple[int, ...]:
+        """The structures to go through."""
+        return (self.structure,) if self.structure else PROGRESSIVE[self.progressive]
+
+    def steps_for(self, n: int) -> int:
+        """Updates in each step on `n` pictures."""
+        return self.epochs * -(-n // self.batch_size) if self.epochs else self.steps
+
+
+TINY = Config(widths=(1,), steps=20)
+
+
+def paper() -> Config:
+    """Papers 000 and 001, section 4: batch 1, 500 epochs a step, a constant 0.002 for both, w = 1, 1, 1."""
+    return Config(epochs=500, batch_size=1, schedule="constant", teacher_learning_rate=0.002)
+
+
+def student_config(teacher: ede_gan.Config, config: Config, size: int) -> ede_gan.Config:
+    """The student's own configuration: the teacher's, with other widths. Raises: InputError for a student wider than its teacher."""
+    try:
+        wide, narrow = block_widths(teacher.widths, size), block_widths(config.widths, size)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if any(s > t for s, t in zip(narrow, wide, strict=True)):
+        shown = " and ".join("-".join(map(str, widths)) for widths in (narrow, wide))
+        raise InputError(f"the student is wider than its teacher ({shown}): give --widths that are smaller")
+    return teacher.model_copy(update={"widths": narrow, **_recipe(config, config.learning_rate)})
+
+
+def distil(
+    teacher: Scorer, images: Tensor, config: Config, *, channels: int, size: int, seed: int, device: torch.device, run: Run
+) -> tuple[Scorer, Scorer]:
+    """Teach a student on normal images, uint8 (N, C, S, S).   Returns: the student, and the teacher as it ended."""
+    students, teachers = distil_many([teacher], [images], config, channels=channels, size=size, seeds=[seed], device=device, run=run)
+    return students[0], teachers[0]
+
+
+def distil_many(
+    teachers: Sequence[Scorer],
+    images: Sequence[Tensor],
+    config: Config,
+    *,
+    channels: int,
+    size: int,
+    seeds: Sequence[int],
+    device: torch.device,
+    run: Run,
+) -> tuple[list[Scorer], list[Scorer]]:
+    """Teach M students at once, each of its own teacher on its own images with its own seed (novelette.nets, stacking).
+
+    Args: teachers: M of one configuration.   images: per model uint8 (N_m, C, S, S).
+    Returns: the students, and the teachers as they ended: where no structure trains them, as they were.
+    """
+    models, phases = len(teachers), config.structures()
+    steps = config.steps_for(len(images[0]))
+    if any(config.steps_for(len(i)) != steps for i in images):
+        raise InputError("models stacked into one program take the same number of steps: give steps instead of epochs, or do not stack")
+    own = teachers[0].config
+    student = Gan(student_config(own, config, size), channels, size, device, models)
+    student.draw(seeds)
+    recipe = _recipe(config, config.teacher_learning_rate)
+    teacher = Gan(own.model_copy(update=recipe), channels, size, device, models)
+    teacher.take(teachers)
+    weights = {"w_1": config.w_1, "w_x": config.w_x, "w_2": config.w_2}
+    x_of = batches(images, config.batch_size, seeds, device)
+    watch = Watch(steps, models, run)
+    parts = student.parts("student.") | teacher.parts("teacher.")
+    for step in run.steps(steps * len(phases), parts, seed=seeds[0], images=config.batch_size * models):
+        phase, within = divmod(step, steps)
+        if within == 0 and phase > 0:  # step II goes on from the last weights, with moments of its own
+            student.forget_moments()
+            teacher.forget_moments()
+        for gan in (student, teacher):
+            gan.set_learning_rate(within, steps)
+        x = x_of[step].flatten(1, 2)  # (B, M * C, S, S)
+        structure = STRUCTURES[phases[phase]]
+        x_hat, losses = update(x, teacher, student, structure, weights, teacher_follows=config.teacher_follows, seeds=seeds, step=step)
+        if run.wants_log(step):
+            watch.log(step, x, x_hat, losses)
+        if step + 1 in run.snapshot_steps:
+            run.snapshots[step + 1] = student.scorers()
+    trained = any(STRUCTURES[phase].teacher_g for phase in phases)
+    return student.scorers(), teacher.scorers() if trained else list(teachers)
+
+
+def _recipe(config: Config, learning_rate: float) -> dict[str, object]:
+    return {
+        "steps": config.steps,
+        "epochs": config.epochs,
+        "batch_size": config.batch_size,
+        "learning_rate": learning_rate,
+        "schedule": config.schedule,
+    }

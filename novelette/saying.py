@@ -1,0 +1,34 @@
+"""What commands tell a person: sentences that several of them say, and the exit statuses that go with them."""
+
+import sys
+from typing import Any
+
+from novelette.errors import InputError
+
+SKIPPED = 3  # exit status: done, but some pictures could not be read
+STOPPED = 130  # exit status: stopped by Ctrl-C
+
+
+def threshold_words(detector: Any) -> str:
+    return f"threshold {detector.threshold:.6g} for a false-alarm rate of {detector.false_alarm_rate:g}"
+
+
+def skipped(unreadable: dict[str, str]) -> int:
+    """Tell which pictures were skipped, and give the exit status that says so."""
+    if not unreadable:
+        return 0
+    for name, why in unreadable.items():
+        say(f"skipped {name}: {why}")
+    from novelette.words import counted
+
+    say(f"{counted(len(unreadable), 'picture')} could not be read and {'was' if len(unreadable) == 1 else 'were'} skipped")
+    return SKIPPED
+
+
+def refuse_negative(option: str, value: int) -> None:
+    if value < 0:
+        raise InputError(f"{option} {value} is negative: give 0 or more")
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr)
