@@ -105,12 +105,9 @@ def distill(args: Sequence[str]) -> int:
         """
         from novelette import store
         from novelette.distill.detectors import distil_detector
-        from novelette.settings import validated
+        from novelette.fitting import adjusted
 
-        given = base.model_dump() | given_settings(settings, base)
-        if "steps" in given_settings(settings, base) and "epochs" not in given_settings(settings, base):
-            given["epochs"] = 0
-        config = validated(progressive.Config, given)
+        config = adjusted(progressive, given_settings(settings, base), paper=paper)
         loaded = store.load(teacher)
         beside = output.with_name(output.name + ".teacher")
         store.check_output(beside, force=force)

@@ -72,13 +72,14 @@ def find_method(name: str) -> Any:
 
 
 def configured(method: str, given: dict[str, Any], *, paper: bool = False) -> Any:
-    """A method's configuration: our recipe, or the paper's, with what is given in its place. Raises: InputError.
+    """A method's configuration: our recipe, or the paper's, with what is given in its place. Raises: InputError."""
+    return adjusted(find_method(method), given, paper=paper)
 
-    A given number of steps takes the place of the recipe's epochs.
-    """
-    module = find_method(method)
+
+def adjusted(module: Any, given: dict[str, Any], *, paper: bool) -> Any:
+    """`configured`, of a module with `Config` and `paper()`. A given number of steps takes the place of the recipe's epochs."""
     values = (module.paper() if paper else module.Config()).model_dump() | given
-    if "steps" in given and "epochs" not in given:
+    if "steps" in given and "epochs" in values and "epochs" not in given:
         values["epochs"] = 0
     return validated(module.Config, values)
 

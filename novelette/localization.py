@@ -50,7 +50,7 @@ def localize(detector: Detector, source: Source, novel: NDArray[np.integer], tra
     """Compare the heat maps of the pictures `novel`, (n,) indices, with their masks.
 
     Args: train: the training pictures as the detector prepares them, (N, T, C, S, S).
-    Returns: None when no picture has a mask of its size, or the method has no heat maps.
+    Returns: None when no picture has a mask of its size, all pixels are of one kind, or the method has no heat maps.
     """
     maps, plain, masks = [], [], []
     mean = None if train is None else as_tensor(train.mean(axis=0).round().astype(np.uint8))
@@ -64,7 +64,8 @@ def localize(detector: Detector, source: Source, novel: NDArray[np.integer], tra
         if mean is not None:
             difference = (as_tensor(prepare(picture, detector.preprocessing)) - mean).abs().mean(1).numpy()
             plain.append(_like_heatmap(difference, detector.preprocessing, mask.shape)[::step, ::step].copy())
-    if not any(mask.any() for mask in masks):
+    seen = [mask[~np.isnan(heat)] for heat, mask in zip(maps, masks, strict=True)]  # not what lies outside a crop
+    if not any(mask.any() for mask in seen) or all(mask.all() for mask in seen):
         return None
     baseline = metrics.pixel_auroc(plain, masks) if plain else None
     return Localization(len(masks), metrics.pixel_auroc(maps, masks), baseline)

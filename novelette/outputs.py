@@ -4,8 +4,6 @@ import csv
 import io
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
@@ -18,6 +16,7 @@ from novelette import heatmap
 from novelette.data.sources import Source, SubsetSource, UnreadablePicture
 from novelette.detector import Detector, Predictions
 from novelette.errors import InputError
+from novelette.files import write_whole
 from novelette.progress import progress
 from novelette.store import check_writable, reason
 from novelette.words import counted
@@ -82,18 +81,8 @@ def write(predictions: Predictions, output: Path) -> None:
         text = csv_text(predictions)
     else:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(predictions))
-    folder = output.absolute().parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".scores-", delete=False, encoding="utf-8") as part:
-            try:
-                part.write(text)
-                part.close()
-                os.chmod(part.name, 0o644)
-                os.replace(part.name, output)
-            except BaseException:
-                os.unlink(part.name)
-                raise
+        write_whole(output.absolute(), text)
     except OSError as error:
         raise InputError(f"cannot write {output}: {reason(error)}; nothing was changed there") from error
 

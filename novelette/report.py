@@ -1,13 +1,11 @@
 """The report of an evaluation: one HTML page that stands alone, with pictures and plots inside and no scripts."""
 
-import os
 from collections.abc import Iterable, Mapping
 from datetime import date
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from tempfile import NamedTemporaryFile
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +17,7 @@ from novelette.data.images import Preprocessing
 from novelette.data.sources import Source
 from novelette.errors import InputError
 from novelette.evaluate import Evaluation
+from novelette.files import write_whole
 from novelette.gallery import galleries
 from novelette.heatmap import COLOURS
 from novelette.metrics import share_interval
@@ -63,16 +62,7 @@ def write_report(folder: Path, detector: Reported, evaluation: Evaluation, sourc
     page = render(detector, evaluation, source, title=title)
     path = Path(folder) / "index.html"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".index-", delete=False) as file:
-            try:
-                file.write(page)
-                file.close()
-                os.chmod(file.name, 0o644)
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        write_whole(path, page)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"the report cannot be written to {folder}: {reason}; give another folder with -o") from error

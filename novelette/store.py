@@ -177,4 +177,6 @@ def _replacing(path: Path) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {reason(error)}; nothing was changed there") from error
     finally:
         for leftover in temporary:
+            if (leftover / path.name).exists() and not path.exists():  # the way back failed too: this is the only copy
+                continue
             shutil.rmtree(leftover, ignore_errors=True)

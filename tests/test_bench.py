@@ -1,18 +1,25 @@
 """Grids of runs: what is run, what is kept, and the table beside the published figures."""
 
 import json
+import re
 import signal
+import subprocess
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from novelette import metrics
+from novelette import metrics, watch
 from novelette.bench import engine
 from novelette.bench.runs import Bench, Entry, Records, current, expand, read_bench, stacks
 from novelette.bench.table import published, table
 from novelette.cli import main
+from novelette.data.named import load_named
+from novelette.data.protocol import PARTING
 from novelette.errors import InputError
-from novelette.methods import knn
+from novelette.methods import ede_gan, knn
 
+DIGITS = load_named("digits")
 KNN = Entry(label="kNN", method="knn")
 GAN = {"widths": "2", "latent": 8, "steps": 5}
 CONFIG = 'config = { widths = "2", latent = 8, steps = 5 }\n'
@@ -29,27 +36,86 @@ def aurocs(records):
 
 def test_grid_is_every_combination_detector_by_detector():
     b = bench(KNN, Entry(label="other", method="knn", config={"k": 1}), classes=("1", "2"), seeds=(0, 5))
-    cells = [(run.entry.label, run.seed, run.normal) for run in expand(b, tuple("0123456789"))]
+    cells = [(run.entry.label, run.seed, run.normal) for run in expand(b, DIGITS)]
     assert cells[:5] == [("kNN", 0, "1"), ("kNN", 0, "2"), ("kNN", 5, "1"), ("kNN", 5, "2"), ("other", 0, "1")]
     assert len(cells) == 8
-    assert len(expand(bench(classes=()), tuple("0123456789"))) == 10
+    assert len(expand(bench(classes=()), DIGITS)) == 10
 
 
 def test_key_tells_runs_apart_by_what_changes_the_result_and_by_nothing_else():
-    def key(b, normal="1", seed=0):
-        return next(run.key(b) for run in expand(b, ()) if (run.normal, run.seed) == (normal, seed))
+    def key(b, normal="1", seed=0, title="digits"):
+        return next(run.key(b, title) for run in expand(b, DIGITS) if (run.normal, run.seed) == (normal, seed))
 
-    same = [bench(), bench(title="T", threads=2, published="pkdgan-mnist"), bench(KNN.model_copy(update={"label": "x", "stack": 3}))]
+    def knn_with(**changes):
+        return bench(KNN.model_copy(update=changes))
+
+    same = [bench(), bench(title="T", threads=2, published="pkdgan-mnist"), knn_with(label="x", stack=3)]
+    same += [knn_with(config={"k": 5}), knn_with(recipe="paper", config={"metric": "cosine"})]  # our recipe, spelled out
     assert len({key(b) for b in same}) == 1
-    other = [bench(data="mnist"), bench(protocol="gpnd"), bench(size=28), bench(Entry(label="kNN", method="knn", config={"k": 1}))]
-    other += [bench(Entry(label="kNN", method="knn", recipe="paper"))]
-    keys = {key(b) for b in [*same, *other]} | {key(bench(), "3"), key(bench(seeds=(1,)), seed=1)}
+    other = [bench(protocol="gpnd"), bench(size=28), knn_with(config={"k": 1}), knn_with(recipe="paper")]
+    keys = {key(b) for b in [*same, *other]} | {key(bench(), "3"), key(bench(seeds=(1,)), seed=1), key(bench(), title="digits (other)")}
     assert len(keys) == 8
+
+
+def test_key_holds_every_setting_of_the_method():
+    """So that another default, in another version, is another run."""
+    (run,) = expand(bench(Entry(label="GAN", method="ede-gan"), classes=("3",)), DIGITS)
+    assert json.loads(run.key(bench(), "digits"))[-2:] == ["ede-gan", ede_gan.Config().model_dump(mode="json")]
+
+
+def test_class_by_its_number_or_in_other_capitals_is_the_class_by_its_own_name():
+    named = replace(DIGITS, classes=("T-shirt/top", "Ankle boot", *map(str, range(2, 10))))
+    runs = expand(bench(classes=("0", "ANKLE-boot", "t_shirt/TOP")), named)
+    assert [(run.normal, run.number) for run in runs] == [("T-shirt/top", 0), ("Ankle boot", 1), ("T-shirt/top", 0)]
+    assert runs[0].key(bench(), "x") == runs[2].key(bench(), "x")
+    with pytest.raises(InputError, match="no class boot"):
+        expand(bench(classes=("boot",)), named)
+
+
+def test_recipe_by_steps_takes_the_place_of_the_papers_epochs():
+    (run,) = expand(bench(Entry(label="a", method="ede-gan", recipe="paper", config={"steps": 7}), classes=("3",)), DIGITS)
+    assert (run.config.steps, run.config.epochs, run.config.batch_size) == (7, 0, 1)
+
+
+def grouped_digits(name, **kwargs):
+    return replace(DIGITS, groups=np.arange(len(DIGITS.labels)) // 4)
+
+
+def test_protocols_that_would_part_groups_are_refused_and_held_out_keeps_them_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "load_named", grouped_digits)
+    for protocol in PARTING:
+        with pytest.raises(InputError, match=f"b: {protocol} would part pictures of one thing in digits"):
+            engine.run_bench(bench(protocol=protocol), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    groups = grouped_digits("digits").groups
+    (run,) = expand(bench(classes=("3",)), DIGITS)
+    known = engine.Known("digits", DIGITS.labels, DIGITS.is_train, groups, None, tmp_path)
+    split = known.split(bench(protocol="held-out"), run)
+    assert not set(groups[split.train]) & set(groups[split.validation])
+    assert 0.5 < engine.run_bench(bench(protocol="held-out", classes=("3",)), tmp_path)[0]["auroc"] <= 1
+
+
+def test_commit_is_marked_where_any_part_of_the_program_differs(tmp_path, monkeypatch):
+    package = tmp_path / "novelette"
+    (package / "bench").mkdir(parents=True)
+    (package / "nets.py").write_text("a = 1\n")
+    (tmp_path / "README.md").write_text("a\n")
+    monkeypatch.setattr(engine, "__file__", str(package / "bench" / "engine.py"))
+    assert engine.commit() is None  # outside of a checkout
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "a"]):
+        subprocess.run([*git, *words], check=True)
+    commit = engine.commit()
+    assert re.fullmatch("[0-9a-f]{7,}", commit)
+    (tmp_path / "README.md").write_text("b\n")
+    assert engine.commit() == commit
+    (package / "nets.py").write_text("a = 2\n")
+    assert engine.commit() == commit + "+"
 
 
 def test_stacks_hold_runs_of_one_detector_alone():
     b = bench(KNN.model_copy(update={"stack": 2}), Entry(label="other", method="knn", config={"k": 1}))
-    groups = stacks(b, expand(b, ()))
+    groups = stacks(b, expand(b, DIGITS))
     assert [[run.entry.label for run in group] for group in groups] == [["kNN"] * 2, ["kNN"], ["other"], ["other"], ["other"]]
 
 
@@ -141,11 +207,38 @@ def test_record_is_never_glued_to_a_line_without_an_end(tmp_path):
 
 def test_renamed_detector_keeps_its_records_and_a_changed_one_loses_them():
     b = bench(classes=("1",))
-    record = {"key": expand(b, ())[0].key(b), "label": "kNN", "normal": "1", "seed": 0, "auroc": 0.5}
+    record = {"key": expand(b, DIGITS)[0].key(b, "digits"), "label": "kNN", "normal": "1", "seed": 0, "auroc": 0.5}
     renamed = bench(KNN.model_copy(update={"label": "neighbours"}), classes=("1",))
-    assert current(renamed, expand(renamed, ()), [record]) == [record | {"label": "neighbours"}]
+    assert current(renamed, "digits", expand(renamed, DIGITS), [record]) == [record | {"label": "neighbours"}]
     changed = bench(KNN.model_copy(update={"config": {"k": 1}}), classes=("1",))
-    assert current(changed, expand(changed, ()), [record]) == []
+    assert current(changed, "digits", expand(changed, DIGITS), [record]) == []
+    assert current(b, "digits (other contents)", expand(b, DIGITS), [record]) == []
+
+
+def test_swapped_labels_take_their_records_with_their_settings():
+    one, two = Entry(label="one", method="knn", config={"k": 1}), Entry(label="two", method="knn", config={"k": 2})
+    runs = expand(bench(one, two, classes=("1",)), DIGITS)
+    records = [
+        {"key": run.key(bench(), "digits"), "label": run.entry.label, "normal": "1", "seed": 0, "auroc": auroc}
+        for run, auroc in zip(runs, (0.1, 0.2), strict=True)
+    ]
+    swapped = bench(one.model_copy(update={"label": "two"}), two.model_copy(update={"label": "one"}), classes=("1",))
+    said = current(swapped, "digits", expand(swapped, DIGITS), records)
+    assert [(r["label"], r["auroc"]) for r in said] == [("two", 0.1), ("one", 0.2)]
+
+
+def test_last_success_of_a_run_counts_or_else_its_last_failure():
+    b = bench(classes=("1",))
+    (run,) = expand(b, DIGITS)
+    start = {"key": run.key(b, "digits"), "label": "kNN", "normal": "1", "seed": 0}
+    first, second, good, better = start | {"error": "1"}, start | {"error": "2"}, start | {"auroc": 0.5}, start | {"auroc": 0.6}
+    for records, said in (
+        ([first, second], second),
+        ([first, good], good),
+        ([good, first], good),
+        ([good, first, better, second], better),
+    ):
+        assert current(b, "digits", [run], records) == [said]
 
 
 def test_two_jobs_give_the_records_of_one(tmp_path):
@@ -160,6 +253,21 @@ def test_stack_of_three_gives_what_one_by_one_gives(tmp_path):
     assert [r["stacked"] for r in stacked] == [3, 3, 3]
     # grouped convolutions add in another order: after five steps a few neighbouring ranks of ~700 test pictures may have changed places
     assert aurocs(stacked) == pytest.approx(aurocs(alone), abs=2e-3)
+
+
+@pytest.mark.parametrize("diverging", [{1}, {0, 2}, {0, 1, 2}])
+def test_of_a_stack_only_the_classes_that_diverge_have_an_error(diverging, tmp_path, monkeypatch):
+    b = bench(Entry(label="GAN", method="ede-gan", config=GAN, stack=3))
+    well = engine.run_bench(b, tmp_path / "well")
+    monkeypatch.setattr(watch.Watch, "_nonsense", lambda self, step, losses, m: f"g of {m} is nan" if m in diverging else None)
+    records = engine.run_bench(b, tmp_path / "ill")
+    assert [r["normal"] for r in records] == ["1", "3", "7"]
+    for m, (record, alike) in enumerate(zip(records, well, strict=True)):
+        if m in diverging:
+            assert record["error"].startswith(f"Diverged: g of {m} is nan; try")
+            assert "auroc" not in record
+        else:
+            assert record["auroc"] == alike["auroc"]
 
 
 def write_bench(path, text=""):

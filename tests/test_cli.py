@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tyro
-from pictures import checks, everything_in, fitted, stripes, write, write_labelled
+from pictures import assert_refused, checks, everything_in, fitted, stripes, write, write_labelled
 
-from novelette import arguments, cli, saying, store
+from novelette import arguments, cli, cli_train, saying, store, watch
 from novelette.cli import main
 from novelette.data.images import Preprocessing, load
 from novelette.data.sources import open_source
@@ -117,7 +117,8 @@ def test_every_command_in_the_documentation_parses(page, monkeypatch):
         tyro.cli(arguments.spied(command, []), args=list(args), prog=name)
         return 0
 
-    monkeypatch.setattr(cli, "_parse", parse_only)
+    for module in (cli, cli_train):
+        monkeypatch.setattr(module, "parse", parse_only)
     for argv in commands_in(page.read_text()):
         assert cli._run(argv) == 0, argv
 
@@ -156,6 +157,20 @@ def test_detector_of_a_named_set_needs_only_a_class(tmp_path, capsys):
     evaluated = as_json(["evaluate", str(tmp_path / "3.det"), "digits", "--normal", "3"], capsys)
     assert evaluated["auroc"] > 0.95
     assert evaluated["knn_auroc"] > 0.95
+
+
+def test_steps_given_to_the_papers_recipe_take_the_place_of_its_epochs(tmp_path, parts, capsys):
+    small = ("--widths", "2", "--latent", "8", "--steps", "3")
+    config = store.load(fitted(tmp_path / "a.det", parts, "ede-gan", "--paper", *small)).config
+    assert (config.steps, config.epochs, config.batch_size, config.schedule) == (3, 0, 1, "constant")
+    log = (tmp_path / "a.det" / "log.jsonl").read_text().splitlines()
+    assert json.loads(log[-1])["step"] == 3
+
+
+def test_fit_that_diverges_says_so_and_leaves_no_work_to_resume(tmp_path, parts, capsys, monkeypatch):
+    monkeypatch.setattr(watch.Watch, "_nonsense", lambda self, step, losses, m: "training diverged at step 20: g is nan")
+    argv = ["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN]
+    assert_refused(argv, tmp_path, capsys, "diverged at step 20", "try a lower --learning-rate")
 
 
 def test_fit_with_too_few_pictures_for_the_rate_saves_without_a_threshold_and_says_how_many_more(tmp_path, parts, capsys):
@@ -278,21 +293,26 @@ def dirty(tmp_path):
 
 
 def test_unreadable_pictures_are_listed_counted_and_skipped(dirty, tmp_path, knn, capsys):
+    normal = str(dirty / "normal")
     for argv in (
-        ["fit", "knn", str(dirty), "-o", str(tmp_path / "a.det"), "--false-alarm-rate", "0.3"],
+        ["fit", "knn", normal, "-o", str(tmp_path / "a.det"), "--false-alarm-rate", "0.3"],
+        ["calibrate", str(tmp_path / "a.det"), normal, "--false-alarm-rate", "0.3"],
         ["score", str(knn), str(dirty), "-o", str(tmp_path / "a.csv")],
         ["evaluate", str(knn), str(dirty)],
-        ["calibrate", str(tmp_path / "a.det"), str(dirty), "--false-alarm-rate", "0.3"],
     ):
         capsys.readouterr()
         assert main(argv) == saying.SKIPPED == 3
         err = capsys.readouterr().err.splitlines()
-        assert err[:3] == ["skipped normal/05x.png: empty file", "skipped normal/99.jpg: not an image", "skipped novel/00x.png: truncated"]
-        assert err[3] == "3 pictures could not be read and were skipped"
+        if normal in argv:
+            skipped = ["05x.png: empty file", "99.jpg: not an image"]
+        else:
+            skipped = ["normal/05x.png: empty file", "normal/99.jpg: not an image", "novel/00x.png: truncated"]
+        assert err[: len(skipped)] == [f"skipped {line}" for line in skipped]
+        assert err[len(skipped)] == f"{len(skipped)} pictures could not be read and were skipped"
     paths = [line.partition(",")[0] for line in (tmp_path / "a.csv").read_text().splitlines()[1:]]
     assert len(paths) == 33
     assert paths == sorted(paths)
-    assert store.load(tmp_path / "a.det").provenance["n_unreadable"] == 3
+    assert store.load(tmp_path / "a.det").provenance["n_unreadable"] == 2
 
 
 def test_unreadable_pictures_do_not_change_the_figures(dirty, labelled, knn, capsys):
@@ -319,7 +339,7 @@ def test_calibrate_changes_the_calibration_alone(method, tmp_path, request, caps
     assert main(["calibrate", str(det), str(fresh), "--false-alarm-rate", "0.1"]) == 0
     assert "calibrated on 30 pictures" in capsys.readouterr().out
     cards = [json.loads((folder / "detector.json").read_text()) for folder in (was, det)]
-    assert {key for key in cards[0] if cards[0][key] != cards[1][key]} == {"calibration", "false_alarm_rate"}
+    assert {key for key in cards[0] if cards[0][key] != cards[1][key]} == {"calibration", "false_alarm_rate", "card_sha256"}
     others = [{name: content for name, content in everything_in(folder).items() if name != "detector.json"} for folder in (was, det)]
     assert others[0] == others[1]
     now = store.load(det)
@@ -342,6 +362,35 @@ def test_calibrate_into_another_detector_leaves_the_first(tmp_path, knn, capsys)
     assert "so give 7 more normal ones to novelette calibrate" in capsys.readouterr().out  # 5 % needs 19
     assert everything_in(knn) == before
     assert store.load(tmp_path / "b.det").threshold is None
+
+
+def test_calibrate_in_place_that_would_lose_the_threshold_is_refused(tmp_path, knn, capsys):
+    det = Path(shutil.copytree(knn, tmp_path / "a.det"))
+    fresh = write(tmp_path / "fresh", stripes(12, seed=7))
+    assert_refused(["calibrate", str(det), str(fresh)], tmp_path, capsys, "needs 19 calibration pictures", "keeps its old threshold")
+    assert store.load(det).threshold == store.load(knn).threshold is not None
+
+
+def test_calibrate_leaves_out_every_view_of_what_training_saw(tmp_path):
+    """Twenty things of three views each: a group is on one side, so as many as were held out are fresh, whole groups of them."""
+    folder = tmp_path / "parts"
+    for i, picture in enumerate(write_views(folder)):
+        picture.rename(folder / f"part{i // 3:02}-{i % 3}.png")
+    det = fitted(tmp_path / "a.det", folder, "knn", "--group-by", "part[0-9]+")
+    was = store.load(det)
+    assert len(was.calibration) % 3 == 0
+    trained = store.load(det).scorer.state()["images"][:, 0].numpy()
+    new = write(tmp_path / "new", np.concatenate([trained[:1], checks(2)]))  # one that it saw, and two new ones
+    for old, name in zip(sorted(new.iterdir()), ("part1-0.png", "part1-1.png", "part2-0.png"), strict=True):
+        old.rename(new / name)
+    assert main(["calibrate", str(det), str(new), "-o", str(tmp_path / "b.det")]) == 0
+    assert len(store.load(tmp_path / "b.det").calibration) == 1  # part1-1 is a view of what it saw
+    assert main(["calibrate", str(det), str(folder), "--false-alarm-rate", "0.3", "-o", str(tmp_path / "c.det")]) == 0
+    np.testing.assert_array_equal(store.load(tmp_path / "c.det").calibration, was.calibration)
+
+
+def write_views(folder):
+    return sorted(write(folder, stripes(60)).iterdir())
 
 
 # score, evaluate, info
@@ -379,6 +428,33 @@ def test_evaluate_without_the_training_pictures_says_so_and_takes_others(tmp_pat
     assert given["knn_auroc"] is not None
     write(source, stripes(40, seed=3))  # other pictures have come to its place: they are not taken for the detector's own
     assert as_json(["evaluate", str(det), str(labelled)], capsys)["knn_auroc"] is None
+
+
+def test_a_class_is_of_the_named_set_whether_it_is_evaluated_or_the_neighbours_are_of_it(tmp_path, knn, labelled, parts, capsys):
+    det = fitted(tmp_path / "3.det", "digits", "knn", "--normal", "3")
+    own = as_json(["evaluate", str(det), "digits", "--normal", "3"], capsys)
+    others = as_json(["evaluate", str(det), "digits", "--normal", "3", "--train", str(parts)], capsys)
+    assert (others["auroc"], others["n_novel"]) == (own["auroc"], own["n_novel"])
+    assert others["knn_auroc"] < own["knn_auroc"]  # stripes are no neighbours of digits
+    here = as_json(["evaluate", str(knn), str(labelled)], capsys)
+    digits = as_json(["evaluate", str(knn), str(labelled), "--train", "digits", "--normal", "3"], capsys)
+    assert (digits["auroc"], digits["n_normal"]) == (here["auroc"], here["n_normal"])
+    assert digits["knn_auroc"] is not None
+
+
+def test_looking_for_the_training_pictures_never_downloads(tmp_path, knn, monkeypatch):
+    from novelette.data import named
+    from novelette.data.select import Where
+    from novelette.evaluating import training_pixels
+
+    monkeypatch.delenv("NOVELETTE_DATA", raising=False)
+    monkeypatch.setattr(named, "cache_folder", lambda: tmp_path / "cache")
+    asked = []
+    monkeypatch.setattr(named, "fetch", lambda *args: asked.append(args))
+    detector = store.load(knn)
+    detector.provenance["source"] |= {"source": "mnist", "normal": "3"}
+    assert training_pixels(detector, None, Where()) is None
+    assert asked == []
 
 
 def test_neighbours_are_the_pictures_that_the_detector_trained_on(labelled, gan, knn, parts):

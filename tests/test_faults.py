@@ -153,6 +153,12 @@ WRONG_ARGUMENTS = {
     "class of a named set forgotten": (["fit", "knn", "digits", "-o", "OUT"], "--normal", "0, 1, 2"),
     "class that does not exist": (["fit", "knn", "digits", "--normal", "ten", "-o", "OUT"], "digits has no class ten", "9"),
     "class number too high": (["fit", "knn", "digits", "--normal", "10", "-o", "OUT"], "no class 10"),
+    "labelled pictures to fit on": (["fit", "knn", "LABELLED", "-o", "OUT"], "normal/ beside other folders", "the normal pictures alone"),
+    "labelled pictures to calibrate on": (["calibrate", "DET", "LABELLED"], "normal/ beside other folders"),
+    "class of two folders": (
+        ["evaluate", "DET", "LABELLED", "--normal", "3", "--train", "SOURCE"],
+        "--normal 3",
+    ),
     "class of a folder": (["fit", "knn", "SOURCE", "--normal", "3", "-o", "OUT"], "--normal 3", "digits"),
     "unknown protocol": (["evaluate", "DET", "digits", "--normal", "3", "--protocol", "mine"], "--protocol mine", "standard"),
     "group-by that is no expression": (["fit", "knn", "SOURCE", "-o", "OUT", "--group-by", "("], "--group-by"),
@@ -327,6 +333,21 @@ def test_disk_that_fills_between_the_two_renames_puts_the_old_detector_back(tmp_
     assert len(calls) == 3
 
 
+def test_old_detector_that_finds_no_way_back_is_not_thrown_away(tmp_path, det, parts, monkeypatch):
+    before, rename, calls = everything_in(det), os.rename, []
+
+    def full_from_the_second_time_on(a, b):
+        calls.append(a)
+        if len(calls) >= 2:
+            full()
+        rename(a, b)
+
+    monkeypatch.setattr(os, "rename", full_from_the_second_time_on)
+    assert main(["fit", "knn", str(parts), "-o", str(det), "--k", "3", "--force"]) == 2
+    (kept,) = tmp_path.glob(".knn.det.*/knn.det")
+    assert everything_in(kept) == before
+
+
 def test_training_whose_detector_finds_no_room_is_kept_for_resume(tmp_path, parts, capsys, monkeypatch):
     det = tmp_path / "a.det"
     argv = ["fit", "ede-gan", str(parts), "-o", str(det), *GAN]
@@ -413,7 +434,15 @@ def card_of(det):
 
 
 def rewrite(det, **changes):
-    (det / "detector.json").write_text(json.dumps(card_of(det) | changes))
+    """Change the card and sign it, as nothing but a program would."""
+    card = {name: value for name, value in (card_of(det) | changes).items() if name != "card_sha256"}
+    (det / "detector.json").write_text(json.dumps(card | {"card_sha256": store._digest(card)}))
+
+
+def edit(det, **changes):
+    """Change the card by hand: its hash is the old one's, or None to leave it out."""
+    card = card_of(det) | changes
+    (det / "detector.json").write_text(json.dumps({name: value for name, value in card.items() if value is not None}))
 
 
 DAMAGES = {
@@ -431,6 +460,10 @@ DAMAGES = {
     "method that is a list": (lambda det: rewrite(det, method=["knn"]), "the method ['knn']"),
     "another method's settings": (lambda det: rewrite(det, method="ede-gan"), "do not fit together"),
     "another size": (lambda det: rewrite(det, preprocessing=card_of(det)["preprocessing"] | {"size": 64}), "do not fit together"),
+    "calibration halved": (lambda det: edit(det, calibration=card_of(det)["calibration"][::2]), "detector.json is damaged"),
+    "another rate": (lambda det: edit(det, false_alarm_rate=0.3), "detector.json is damaged"),
+    "card without its hash": (lambda det: edit(det, card_sha256=None), "detector.json is damaged"),
+    "hash that is no text": (lambda det: edit(det, card_sha256=[1]), "detector.json is damaged"),
     "unknown setting": (lambda det: rewrite(det, config={"k": 5, "power": 9}), "do not fit together"),
 }
 

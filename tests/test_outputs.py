@@ -8,7 +8,7 @@ import pytest
 from pictures import checks, everything_in, fitted, stripes, write
 from PIL import Image
 
-from novelette import outputs
+from novelette import heatmap, outputs
 from novelette.cli import main
 from novelette.data.sources import open_source
 from novelette.detector import Predictions
@@ -133,6 +133,22 @@ def test_heat_maps_of_different_pictures_never_share_a_file(det, tmp_path):
         Image.open(folder / "00.png").save(folder / name)
     assert outputs.write_heatmaps(load(det), open_source(folder), tmp_path / "maps") == 6
     assert len(everything_in(tmp_path / "maps")) == 6
+
+
+def test_common_colour_scale_of_large_pictures_is_set_by_few_of_their_pixels(det, tmp_path, monkeypatch):
+    seen, original = [], heatmap.heat_scale
+    monkeypatch.setattr(heatmap, "heat_scale", lambda maps: original(seen.extend(maps) or seen))
+    large = np.kron(checks(1), np.ones((1, 32, 20), np.uint8))[0]  # 1024 x 640
+    for i in range(2 * outputs.SCALED_BY + 6):
+        write(tmp_path / "new" / f"{i:03}", [large] if i < 2 else stripes(1, seed=i))
+    source = open_source(tmp_path / "new")
+    assert outputs.write_heatmaps(load(det), source, tmp_path / "maps") == len(source)
+    assert len(seen) == len(source) // 2
+    assert seen[0].shape == (256, 160)  # every fourth pixel
+    assert seen[0].base is None  # a copy: a view would keep the whole map
+    whole = load(det).heatmap(large)
+    assert np.quantile(seen[0], 0.995) == pytest.approx(np.quantile(whole, 0.995), rel=0.01)  # smooth maps: neighbours are alike
+    assert {s.shape for s in seen[1:]} == {(32, 32)}
 
 
 def test_picture_and_its_pixels_as_an_array_have_the_same_score(det, new, tmp_path):

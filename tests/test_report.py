@@ -391,7 +391,7 @@ def test_a_report_that_cannot_be_written_says_so_and_leaves_the_old_one(evaluate
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(report.os, "replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(InputError, match="No space left on device"):
         report.write_report(tmp_path, detector, e, source, title="new")
     assert path.read_text() == old

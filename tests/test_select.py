@@ -1,10 +1,15 @@
 """From what a person names to pictures and labels, and back to the same pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pictures import stripes, write, write_labelled
 from PIL import Image
 
+from novelette.data import select
+from novelette.data.named import load_named
+from novelette.data.protocol import PARTING, PROTOCOLS
 from novelette.data.select import Where, describe, found_again, labelled_pictures, normal_pictures
 from novelette.errors import InputError
 
@@ -29,7 +34,7 @@ def test_leave_one_out_calls_the_class_novel():
     assert (one == 1).mean() < 0.5 < (others == 1).mean()
 
 
-@pytest.mark.parametrize("normal", ["normal", "good"])
+@pytest.mark.parametrize("normal", ["normal", "good", "Normal", "GOOD"])
 def test_labelled_folders_are_novel_unless_named_normal_or_good(normal, tmp_path):
     write(tmp_path / normal, stripes(2))
     write(tmp_path / "crack" / "long", stripes(1))
@@ -45,6 +50,40 @@ def test_labelled_folder_needs_both_kinds(folders, tmp_path):
         write(tmp_path / name, stripes(2))
     with pytest.raises(InputError, match="normal/" if folders else "holds no pictures"):
         labelled_pictures(str(tmp_path), Where())
+
+
+def grouped_digits(name, **kwargs):
+    digits = load_named("digits")
+    return replace(digits, groups=np.arange(len(digits.labels)) // 2)
+
+
+def test_protocols_that_draw_from_a_pooled_class_are_refused_where_they_would_part_groups(monkeypatch):
+    monkeypatch.setattr(select, "load_named", grouped_digits)
+    for protocol in PARTING:
+        for choose in (normal_pictures, labelled_pictures):
+            with pytest.raises(InputError, match=f"--protocol {protocol} would part pictures of one thing in digits: use standard"):
+                choose("digits", Where(normal="3", protocol=protocol))
+    assert set(PARTING) < set(PROTOCOLS)
+    for protocol in set(PROTOCOLS) - set(PARTING):
+        assert len(normal_pictures("digits", Where(normal="3", protocol=protocol)).groups)
+
+
+@pytest.mark.parametrize(("normal", "other"), [("normal", "novel"), ("Good", "crack"), ("NORMAL", "x")])
+def test_labelled_folders_are_not_taken_for_normal_pictures(normal, other, tmp_path):
+    write(tmp_path / normal, stripes(2))
+    write(tmp_path / other, stripes(1))
+    with pytest.raises(InputError, match=f"holds {normal}/ beside other folders: name the normal pictures alone, .*/{normal}$"):
+        normal_pictures(tmp_path, Where())
+    assert len(normal_pictures(tmp_path / normal, Where()).source) == 2
+
+
+def test_normal_folders_alone_or_files_by_name_are_fitted_on_as_they_are(tmp_path, monkeypatch):
+    for name in ("normal", "good"):
+        write(tmp_path / name, stripes(2))
+    assert len(normal_pictures(tmp_path, Where()).source) == 4
+    write(tmp_path / "novel", stripes(1))
+    monkeypatch.chdir(tmp_path)
+    assert len(normal_pictures(["normal/00.png", "novel/00.png"], Where()).source) == 2  # who names a file means it
 
 
 def test_class_of_a_folder_is_refused(tmp_path):

@@ -14,6 +14,9 @@ from pictures import checks, everything_in, stripes
 
 import novelette
 from novelette import store
+from novelette.calibrate import held_out
+from novelette.data.images import Preprocessing, load
+from novelette.data.sources import ArraySource
 from novelette.errors import InputError
 
 METHODS = {"knn": {"k": 3}, "ede-gan": {"widths": "2", "latent": 8, "steps": 3}}
@@ -77,8 +80,9 @@ def test_pickle_in_the_place_of_the_weights_is_refused_and_not_run(detectors, tm
     torch.save(Evil(), det / "weights.safetensors")
     card = json.loads((det / "detector.json").read_text())
     content = (det / "weights.safetensors").read_bytes()
+    del card["card_sha256"]
     card["weights_sha256"] = store.hashlib.sha256(content).hexdigest()
-    (det / "detector.json").write_text(json.dumps(card))
+    (det / "detector.json").write_text(json.dumps(card | {"card_sha256": store._digest(card)}))
     with pytest.raises(InputError, match="do not fit together"):
         store.load(det)
     assert not (tmp_path / "evil").exists()
@@ -99,6 +103,45 @@ def test_saving_that_fails_leaves_the_old_detector_whole_and_nothing_beside_it(w
     with pytest.raises((InputError, KeyboardInterrupt)):
         store.save(detectors["ede-gan"], tmp_path / "b.det")
     assert everything_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize("done", [False, True], ids=["before it is done", "when it is done"])
+def test_ctrl_c_at_a_rename_leaves_one_detector_whole(after, done, detectors, tmp_path, monkeypatch):
+    """Replacing is two renames, the old one away and the new one in; the third is of the way back."""
+    det = store.save(detectors["knn"], tmp_path / "a.det")
+    before, rename, calls = everything_in(tmp_path), os.rename, []
+
+    def stopped(a, b):
+        calls.append(a)
+        stop = len(calls) == after + 1
+        if done or not stop:
+            rename(a, b)
+        if stop:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "rename", stopped)
+    if after < 2:
+        with pytest.raises(KeyboardInterrupt):
+            store.save(detectors["ede-gan"], det, force=True)
+    else:
+        store.save(detectors["ede-gan"], det, force=True)  # there is no third rename when nothing stops the second
+    if after == 0 or (after == 1 and not done):
+        assert everything_in(tmp_path) == before
+    else:
+        assert store.load(det).method == "ede-gan"
+        assert set(everything_in(tmp_path)) == set(before)
+
+
+def test_pictures_that_training_saw_are_known_by_64_bits(detectors, tmp_path):
+    was = detectors["knn"]
+    now = store.load(store.save(was, tmp_path / "a.det"))
+    loaded = load(ArraySource(stripes(40)), Preprocessing())
+    seen = ~held_out(loaded.hashes)
+    assert now.trained_on.dtype == np.uint64
+    assert now.trained_on.tolist() == sorted(loaded.hashes[seen].tolist())
+    assert now.saw(loaded.hashes).tolist() == seen.tolist()
+    assert not now.saw(loaded.hashes ^ np.uint64(1)).any()  # nor is a hash of the same upper half taken for it
 
 
 def test_saving_over_a_detector_needs_force_and_leaves_no_file_of_the_old_one(detectors, tmp_path):

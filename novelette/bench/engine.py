@@ -16,13 +16,17 @@ import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as tensor_bytes
 
 from novelette import metrics
 from novelette.bench.runs import Bench, Records, Run, current, expand, stacks
 from novelette.data.images import Preprocessing, as_tensor, guess_channels, load
 from novelette.data.named import NamedSet, load_named
 from novelette.data.protocol import PARTING, PROTOCOLS, Split, held_out, is_novel
+from novelette.distill import progressive
 from novelette.errors import InputError
+from novelette.files import write_whole
 from novelette.fitting import find_method
 from novelette.progress import progress
 from novelette.store import check_writable
@@ -30,6 +34,7 @@ from novelette.training import Interrupted, pick_device
 from novelette.training import Run as Training
 
 FORWARD = 500
+MODELS = ".models"  # below the results: teachers' weights
 SPLITS: dict[str, Callable[..., Split]] = {
     **PROTOCOLS,
     "held-out": held_out,
@@ -55,7 +60,7 @@ def run_bench(
     named = load_named(bench.data, data_roots=data_roots)
     if named.groups is not None and bench.protocol in PARTING:
         raise InputError(f"{bench.name}: {bench.protocol} would part pictures of one thing in {named.title}: use another protocol")
-    known = Known(named.title, named.labels, named.is_train, named.groups, commit())
+    known = Known(named.title, named.labels, named.is_train, named.groups, commit(), results / MODELS)
     records = Records(results / f"{bench.name}.jsonl")
     runs = expand(bench, named)
     for entry in bench.detectors:
@@ -63,17 +68,22 @@ def run_bench(
             raise InputError(f"{entry.label}: {entry.method} cannot be stacked")
     finished = {record["key"] for record in records.read() if "error" not in record}
     missing = [run for run in runs if run.key(bench, known.title) not in finished]
-    groups = stacks(bench, missing)
+    teachers = [run.teacher for run in missing if run.teacher is not None]
+    untaught = [run for run in teachers if not (known.models / run.weights_file(bench, known.title)).exists()]
+    first = [run for run in runs if run.teacher is None and (run in missing or run in untaught)]
+    second = [run for run in missing if run.teacher is not None]
     done = len(runs) - len(missing)
-    pixels = prepared(named, bench.size) if groups else np.zeros(0, np.uint8)
+    pixels = prepared(named, bench.size) if missing else np.zeros(0, np.uint8)
     with progress("runs", len(runs), start=done, shown=bar) as show, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # joblib's note on memory-mapped, read-only arrays
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-        tasks = (joblib.delayed(run_stack)(bench, group, pixels, known, device) for group in groups)
-        for finished_records in parallel(tasks):
-            records.append(finished_records)
-            done += len(finished_records)
-            show(done, words(finished_records[-1]))
+        for wave in (first, second):  # students come after their teachers
+            parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+            tasks = (joblib.delayed(run_stack)(bench, group, pixels, known, device) for group in stacks(bench, wave))
+            for ended in parallel(tasks):
+                new = [record for record in ended if record["key"] not in finished]
+                records.append(new)
+                done += len(new)
+                show(done, words(ended[-1]))
     return current(bench, known.title, runs, records.read())
 
 
@@ -93,13 +103,15 @@ def prepared(named: NamedSet, size: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Known:
-    """What a process needs to know beside the images: of the set, and of the program as it was when the bench began."""
+    """What a process needs to know beside the images: of the set, of the program as it was when the bench began, and where teachers'
+    weights are kept."""
 
     title: str
     labels: NDArray[np.int64]
     is_train: NDArray[np.bool_]
     groups: NDArray[np.int64] | None
     commit: str | None
+    models: Path
 
     def split(self, bench: Bench, run: Run) -> Split:
         """The protocol's split for a run; `held-out` keeps groups whole."""
@@ -110,21 +122,16 @@ class Known:
 def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: Known, device_name: str) -> list[dict[str, Any]]:
     """Fit the runs of one stack, score their test images, and give a record each. What fails leaves a record with its error."""
     torch.set_num_threads(bench.threads)
-    device, config, training = pick_device(device_name), runs[0].config, Training()
-    method = find_method(runs[0].entry.method)
+    device, training = pick_device(device_name), Training()
     splits = [known.split(bench, run) for run in runs]
     images = [torch.from_numpy(pixels[split.train]) for split in splits]
-    seeds = [run.seed * 1000 + run.number for run in runs]
     began = time.perf_counter()
     try:
-        if len(runs) > 1:
-            scorers = method.fit_many(images, config, seeds=seeds, device=device, run=training)
-        else:
-            scorers = [method.fit(images[0], config, seed=seeds[0], device=device, run=training)]
+        scorers = trained(bench, runs, images, known, device, training)
     except Interrupted as stopped:  # Ctrl-C is no failure of the run
         raise KeyboardInterrupt from stopped
     except Exception as error:
-        scorers, training.failed = [None] * len(runs), dict.fromkeys(range(len(runs)), error)
+        scorers, training.failed = [None] * len(runs), dict.fromkeys(range(len(runs)), error) | training.failed
     fit_seconds = (time.perf_counter() - began) / len(runs)
     records = []
     for m, (run, split, scorer) in enumerate(zip(runs, splits, scorers, strict=True)):
@@ -137,6 +144,34 @@ def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: K
             record["error"] = f"{type(error).__name__}: {error}"
         records.append(record)
     return records
+
+
+def trained(bench: Bench, runs: list[Run], images: list[torch.Tensor], known: Known, device: torch.device, training: Training) -> list[Any]:
+    """The scorers of one stack's runs: fitted, or taught by the teachers that were kept. A teacher of the bench is kept in turn."""
+    config, seeds = runs[0].config, [run.seed * 1000 + run.number for run in runs]
+    if isinstance(config, progressive.Config):
+        teachers = [kept(run.teacher, bench, known, images[0]) for run in runs if run.teacher is not None]
+        channels, size = images[0].shape[1:3]
+        shape: dict[str, Any] = {"channels": channels, "size": size, "seeds": seeds, "device": device, "run": training}
+        return progressive.distil_many(teachers, images, config, **shape)[0]
+    method = find_method(runs[0].method)
+    if len(runs) > 1:
+        scorers = method.fit_many(images, config, seeds=seeds, device=device, run=training)
+    else:
+        scorers = [method.fit(images[0], config, seed=seeds[0], device=device, run=training)]
+    if any(student.teacher == runs[0].entry.label for student in bench.students):
+        for m, (run, scorer) in enumerate(zip(runs, scorers, strict=True)):
+            if m not in training.failed:
+                write_whole(known.models / run.weights_file(bench, known.title), tensor_bytes(scorer.state()))
+    return scorers
+
+
+def kept(teacher: Run, bench: Bench, known: Known, images: torch.Tensor) -> Any:
+    """A teacher's scorer, from its file. Raises: InputError when its training failed, so that there is none."""
+    path = known.models / teacher.weights_file(bench, known.title)
+    if not path.exists():
+        raise InputError(f"there is no teacher: {teacher.entry.label} on {teacher.normal} failed")
+    return find_method(teacher.method).Scorer.from_state(teacher.config, load_tensors(path.read_bytes()), *images.shape[1:3])
 
 
 def judged(scorer: Any, pixels: NDArray[np.uint8], split: Split, novel: NDArray[np.int64], device: torch.device) -> dict[str, Any]:
@@ -170,8 +205,8 @@ def stamp(bench: Bench, run: Run, known: Known, device: torch.device) -> dict[st
         "protocol": bench.protocol,
         "normal": run.normal,
         "seed": run.seed,
-        "method": run.entry.method,
-        "config": run.config.model_dump(mode="json"),
+        "method": run.method,
+        "config": run.settings(),
         "epoch": "last",
         "size": bench.size,
         "device": on,

@@ -3,6 +3,7 @@
 A run is one (data set, protocol, class, seed, detector). Its key names it; a run whose key stands in the records is done.
 """
 
+import hashlib
 import json
 import os
 import tomllib
@@ -10,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from novelette.data.named import NamedSet, class_index
+from novelette.distill import progressive
 from novelette.errors import InputError
-from novelette.fitting import configured
+from novelette.fitting import adjusted, configured
 from novelette.settings import explain
 
 
@@ -28,6 +30,20 @@ class Entry(BaseModel, frozen=True, extra="forbid"):
 
     label: str
     method: str
+    recipe: Literal["ours", "paper"] = "ours"
+    config: dict[str, Any] = {}
+    stack: int = Field(1, ge=1, le=1000)
+
+
+class Student(BaseModel, frozen=True, extra="forbid"):
+    """One row of a table: a student (P-KDGAN) of one of the detectors above, taught on the same class with the same seed.
+
+    Attributes:
+        teacher: the label of its teacher's row.   config: the distillation's settings (novelette.distill.progressive).
+    """
+
+    label: str
+    teacher: str
     recipe: Literal["ours", "paper"] = "ours"
     config: dict[str, Any] = {}
     stack: int = Field(1, ge=1, le=1000)
@@ -53,26 +69,59 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     published: str | None = None
     threads: int = Field(1, ge=1, le=64)
     detectors: tuple[Entry, ...] = Field(min_length=1)
+    students: tuple[Student, ...] = ()
+
+    @model_validator(mode="after")
+    def _teachers_exist(self) -> "Bench":
+        teachable = {entry.label for entry in self.detectors if entry.method == "ede-gan"}
+        for student in self.students:
+            if student.teacher not in teachable:
+                raise ValueError(f"the teacher {student.teacher!r} of {student.label!r} is not the label of an ede-gan detector above")
+        return self
+
+    @property
+    def rows(self) -> tuple[Entry | Student, ...]:
+        """Detectors, then students: the columns of the table."""
+        return (*self.detectors, *self.students)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One cell of the grid: `config` is the whole configuration of the method, `normal` a class of the set by its own name, `number` its
-    index."""
+    """One cell of the grid.
 
-    entry: Entry
+    Attributes:
+        config: the whole configuration of the method, or of the distillation.
+        normal, number: a class of the set, by its own name and by its index.
+        teacher: a student's teacher's run.
+    """
+
+    entry: Entry | Student
     config: BaseModel
     normal: str
     number: int
     seed: int
+    teacher: "Run | None" = None
+
+    @property
+    def method(self) -> str:
+        """The method's name, `p-kdgan` for a student."""
+        return self.entry.method if isinstance(self.entry, Entry) else "p-kdgan"
+
+    def settings(self) -> dict[str, Any]:
+        """Every setting, a student's teacher's among them."""
+        own = self.config.model_dump(mode="json")
+        return own if self.teacher is None else own | {"teacher": self.teacher.settings()}
 
     def key(self, bench: Bench, title: str) -> str:
         """What makes this run this run, as one line: a record with the same key is its result.
 
         Args: title: of the data, which tells a copy of a set from the set.
         """
-        config = self.config.model_dump(mode="json")
-        return json.dumps([title, bench.protocol, bench.size, self.normal, self.seed, self.entry.method, config], sort_keys=True)
+        return json.dumps([title, bench.protocol, bench.size, self.normal, self.seed, self.method, self.settings()], sort_keys=True)
+
+    def weights_file(self, bench: Bench, title: str) -> str:
+        """The name of the file that keeps this run's weights for its students."""
+        return hashlib.sha256(self.key(bench, title).encode()).hexdigest()[:24] + ".safetensors"
 
 
 def read_bench(path: Path) -> Bench:
@@ -88,20 +137,23 @@ def read_bench(path: Path) -> Bench:
 
 
 def expand(bench: Bench, named: NamedSet) -> list[Run]:
-    """Every run of a bench, detector by detector. Raises: InputError for a class, a method or a setting that does not exist."""
-    numbers = [class_index(named, name) for name in bench.classes or named.classes]
-    return [
-        Run(entry, configured(entry.method, entry.config, paper=entry.recipe == "paper"), named.classes[number], number, seed)
-        for entry in bench.detectors
-        for seed in bench.seeds
-        for number in numbers
-    ]
+    """Every run of a bench, row by row. Raises: InputError for a class, a method or a setting that does not exist."""
+    cells = [(seed, class_index(named, name)) for seed in bench.seeds for name in bench.classes or named.classes]
+    runs: list[Run] = []
+    for entry in bench.detectors:
+        config = configured(entry.method, entry.config, paper=entry.recipe == "paper")
+        runs += [Run(entry, config, named.classes[number], number, seed) for seed, number in cells]
+    for student in bench.students:
+        config = adjusted(progressive, student.config, paper=student.recipe == "paper")
+        for teacher in [run for run in runs if run.entry.label == student.teacher]:
+            runs.append(Run(student, config, teacher.normal, teacher.number, teacher.seed, teacher))
+    return runs
 
 
 def stacks(bench: Bench, runs: list[Run]) -> list[list[Run]]:
-    """Runs that go together: up to `stack` runs of one detector, whatever class and seed."""
+    """Runs that go together: up to `stack` runs of one row, whatever class and seed."""
     groups: list[list[Run]] = []
-    for entry in bench.detectors:
+    for entry in bench.rows:
         mine = [run for run in runs if run.entry is entry]
         groups += [mine[i : i + entry.stack] for i in range(0, len(mine), entry.stack)]
     return groups

@@ -28,7 +28,7 @@ def table(bench: Bench, records: list[dict[str, Any]]) -> str:
     for record in records:
         if "error" not in record:
             cells[record["label"]][record["normal"]][record["seed"]] = record["auroc"]
-    labels = [entry.label for entry in bench.detectors if entry.label in cells]
+    labels = [entry.label for entry in bench.rows if entry.label in cells]
     rows = list(dict.fromkeys(record["normal"] for record in records))
     paper: dict[str, Any] = published(bench.published) if bench.published else {"source": "", "columns": {}}
     columns = paper["columns"]

@@ -67,7 +67,7 @@ def normal_pictures(source: Any, where: Where) -> Selection:
 
 def _refuse_labelled(source: Any, pictures: Source) -> None:
     """A folder with normal/ beside others is labelled pictures: fitting on it would call the novel ones normal."""
-    if not isinstance(pictures, FolderSource):
+    if not isinstance(pictures, FolderSource) or not isinstance(source, str | Path):  # who names files means them
         return
     folders = {Path(file).parts[0] for file in pictures.files if len(Path(file).parts) > 1}
     normal = [folder for folder in folders if _is_normal(folder)]

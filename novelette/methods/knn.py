@@ -86,7 +86,8 @@ def nearest(queries: Tensor, rows: Rows | Tensor, k: int) -> tuple[Tensor, Tenso
         best_d, best_i = torch.cat([best_d, d], 1), torch.cat([best_i, i + start], 1)
         best_d, keep = best_d.topk(min(2 * k, best_d.shape[1]), largest=False)
         best_i = best_i.gather(1, keep)
-    exact = torch.stack([(rows[column] - queries).norm(dim=1) for column in best_i.T], dim=1)
+    parts = zip(best_i.split(step), queries.split(step), strict=True)
+    exact = torch.cat([torch.stack([(rows[column] - q).norm(dim=1) for column in i.T], dim=1) for i, q in parts])
     exact, order = exact.topk(k, largest=False)
     return exact, best_i.gather(1, order)
 

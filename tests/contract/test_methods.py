@@ -69,6 +69,17 @@ def test_the_score_of_an_image_does_not_depend_on_the_order(name):
 
 
 @every_method
+def test_a_training_pictures_own_score_does_not_take_it_for_its_neighbour(name):
+    scorer, x = kept(name), as_tensor(discs(48))
+    own, score = scorer.score_own(x), scorer.score(x)
+    assert (own.shape, own.dtype) == (score.shape, score.dtype)
+    if scorer.keeps_pictures:
+        assert (own > score).all()
+    else:
+        assert torch.equal(own, score)
+
+
+@every_method
 def test_scoring_changes_neither_the_images_nor_the_scorer(name):
     scorer, x = kept(name), mixed()
     before, images = {key: value.clone() for key, value in scorer.state().items()}, x.clone()

@@ -45,16 +45,30 @@ def test_scores_are_scikit_learns(metric, reduce, k):
 def test_blocks_of_any_size_change_nothing(monkeypatch, metric, queries, neighbours):
     train, test = pictures(60), pictures(25, seed=1)
     monkeypatch.setattr(knn, "QUERIES", queries)
-    monkeypatch.setattr(knn, "NEIGHBOURS", neighbours)
+    monkeypatch.setattr(knn, "BLOCK_BYTES", neighbours * 4 * 64)  # 8 x 8 px; never fewer rows than the 8 candidates
     scores = fitted(train, k=4, metric=metric).score(as_tensor(test))
     assert scores.numpy() == pytest.approx(oracle(train, test, 4, metric, "mean"), rel=CLOSE)
 
 
 def test_no_block_is_larger_than_it_may_be(monkeypatch):
     monkeypatch.setattr(knn, "QUERIES", 6)
-    monkeypatch.setattr(knn, "NEIGHBOURS", 10)
-    asked = []
-    original = knn.Rows.__getitem__
+    monkeypatch.setattr(knn, "BLOCK_BYTES", 10 * 4 * 64)
+    asked = rows_asked_for(monkeypatch)
+    fitted(pictures(60), k=3).score(as_tensor(pictures(25, seed=1)))
+    assert max(asked) == 10
+
+
+def test_training_vectors_of_large_pictures_take_no_more_memory_at_a_time(monkeypatch):
+    asked, bytes_each = rows_asked_for(monkeypatch), 4 * 3 * 256 * 256
+    train, test = pictures(90, channels=3, size=256), pictures(87, channels=3, size=256, seed=1)
+    fitted(train, k=1).score(as_tensor(test))
+    assert max(asked) == knn.BLOCK_BYTES // bytes_each == 85
+    assert sum(asked) == 90 + 2 * 87  # every one once, then two candidates of each picture
+
+
+def rows_asked_for(monkeypatch):
+    """How many training vectors were made at a time."""
+    asked, original = [], knn.Rows.__getitem__
 
     def spy(self, which):
         rows = original(self, which)
@@ -62,8 +76,26 @@ def test_no_block_is_larger_than_it_may_be(monkeypatch):
         return rows
 
     monkeypatch.setattr(knn.Rows, "__getitem__", spy)
-    fitted(pictures(60), k=3).score(as_tensor(pictures(25, seed=1)))
-    assert max(asked) == 10
+    return asked
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("reduce", ["mean", "kth"])
+@pytest.mark.parametrize("k", [1, 5, 60])
+def test_a_training_picture_is_no_neighbour_of_itself_in_its_own_score(metric, reduce, k):
+    """scikit-learn leaves a row out of its own neighbours when it is asked without queries. Of 60 pictures, 59 are left."""
+    train = pictures(60, channels=3)
+    rows = knn.vectors(as_tensor(train).double(), metric).numpy()
+    d, _ = NearestNeighbors(n_neighbors=min(k, 59), algorithm="brute").fit(rows).kneighbors()
+    scores = fitted(train, k=k, metric=metric, reduce=reduce).score_own(as_tensor(train))
+    assert scores.numpy() == pytest.approx(d.mean(1) if reduce == "mean" else d[:, -1], rel=CLOSE)
+
+
+def test_a_copy_is_a_neighbour_and_a_lone_picture_has_only_itself():
+    train = pictures(10)
+    twice = fitted(torch.cat([train, train[:1]]), k=1).score_own(as_tensor(train))
+    assert (twice[0].item(), (twice[1:] > 0.1).all().item()) == (pytest.approx(0, abs=1e-6), True)
+    assert fitted(train[:1], k=1).score_own(as_tensor(train[:1])).tolist() == pytest.approx([0], abs=1e-6)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])

@@ -1,0 +1,105 @@
+"""Watching models train: which divergences stop one, when, and what is said; those beside it go on."""
+
+import math
+
+import pytest
+import torch
+
+from novelette.data.images import as_tensor
+from novelette.training import Diverged, Run
+from novelette.watch import Watch
+
+WELL = {"g": torch.ones(1), "d": torch.ones(1)}
+
+
+def pictures(n=12, channels=1, seed=0):
+    return torch.randint(0, 256, (n, channels, 32, 32), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+def watch_of(steps, models=1):
+    return Watch(steps, models, Run())
+
+
+def look(watch, looks, x_hat, x=None, first=0):
+    """Look at one model `looks` times, 50 steps apart, from the end of step `first` + 50; images (B, C, S, S)."""
+    for i in range(looks):
+        assert watch(first + 50 * (i + 1) - 1, WELL, (watched() if x is None else x)[:, None], x_hat[:, None]) == [0]
+
+
+def watched(n=8):
+    return as_tensor(pictures(n)) * 0.8
+
+
+def one_picture(n=8):
+    return as_tensor(pictures(1, seed=5)).expand(n, 1, 32, 32)
+
+
+def test_reconstructions_that_stay_the_same_stop_the_run_at_the_tenth_look_and_name_the_first():
+    watch = watch_of(200)
+    look(watch, 10, one_picture())  # the first look, after step 50, is before a quarter of 200
+    with pytest.raises(Diverged, match=r"since step 100 the reconstructions are all the same picture; try a lower --learning-rate"):
+        look(watch, 1, one_picture(), first=500)
+
+
+def test_reconstructions_in_black_and_white_alone_stop_the_run():
+    watch = watch_of(1)
+    look(watch, 9, watched().sign())
+    with pytest.raises(Diverged, match="since step 50 the reconstructions are saturated black and white"):
+        look(watch, 1, watched().sign(), first=450)
+
+
+def test_a_collapse_in_the_first_quarter_or_5000_steps_is_forgiven():
+    look(watch_of(4000), 19, one_picture())
+    watch = watch_of(10**6)
+    look(watch, 99, one_picture())
+    with pytest.raises(Diverged, match="since step 5,050 "):
+        look(watch, 20, one_picture(), first=5000)
+
+
+def test_a_collapse_that_passes_is_forgiven():
+    watch = watch_of(1)
+    for _ in range(3):
+        look(watch, 9, one_picture())
+        look(watch, 1, watched())
+
+
+def test_good_reconstructions_and_alike_or_black_and_white_training_pictures_are_no_collapse():
+    look(watch_of(1), 30, watched())
+    look(watch_of(1), 30, one_picture(), x=one_picture())
+    look(watch_of(1), 30, watched().sign(), x=watched().sign())
+
+
+def test_a_collapse_is_seen_at_batch_size_1_too():
+    watch, same = watch_of(1), one_picture(1)
+    for i in range(9):
+        look(watch, 1, same, as_tensor(pictures(1, seed=i)), first=50 * i)
+    look(watch, 1, same, as_tensor(pictures(1, seed=9)), first=450)  # the first look had nothing to compare with
+    with pytest.raises(Diverged, match="all the same picture"):
+        look(watch, 1, same, as_tensor(pictures(1, seed=10)), first=500)
+    watch = watch_of(1)
+    for i in range(30):
+        look(watch, 1, as_tensor(pictures(1, seed=i)), as_tensor(pictures(1, seed=i)), first=50 * i)
+
+
+def test_of_several_models_those_that_diverge_are_named_and_when_none_is_left_the_first_is_raised():
+    watch, x = watch_of(1, models=3), watched()[:, None].expand(8, 3, 1, 32, 32)
+    x_hat = torch.stack([watched(), one_picture(), watched()], dim=1)
+    losses = {"g": torch.ones(3), "d": torch.tensor([1.0, 1.0, math.nan])}
+    said = [watch(50 * (i + 1) - 1, losses, x, x_hat) for i in range(12)]
+    assert said == [[0, 1]] * 9 + [[0]] * 3  # a loss is judged at once, a collapse at the tenth look
+    assert {m: str(error).partition(";")[0] for m, error in watch.run.failed.items()} == {
+        2: "training diverged at step 50: d is nan",
+        1: "training collapsed: since step 50 the reconstructions are all the same picture",
+    }
+    with pytest.raises(Diverged, match="at step 650: g is inf"):
+        watch(649, {"g": torch.tensor([math.inf, 1, 1])}, x, x_hat)
+
+
+def test_log_has_the_mean_losses_of_the_models_that_are_well():
+    watch, x = watch_of(1, models=3), watched()[:, None].expand(8, 3, 1, 32, 32).flatten(1, 2)
+    g = torch.tensor([1.0, 5.0, math.nan]).repeat(8)  # rows: image by image, model by model
+    watch.log(9, x, x / 2, {"g": g})
+    (line,) = watch.run.history
+    assert (line["step"], line["g"]) == (10, 3.0)
+    assert line["con"] == pytest.approx((x / 2).abs().mean().item(), abs=1e-6)  # the log has six digits
+    assert list(watch.run.failed) == [2]
