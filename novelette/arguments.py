@@ -107,6 +107,7 @@ def as_dataclass(model: Any, base: Any) -> Any:
     return made
 
 
-def given_settings(settings: Any, base: Any) -> dict[str, Any]:
-    """The settings that a person gave: those that are not the recipe's."""
-    return {name: value for name, value in dataclasses.asdict(settings).items() if value != getattr(base, name)}
+def given_settings(settings: Any, args: Sequence[str]) -> dict[str, Any]:
+    """The settings that a person gave: those that stand in `args`, though their values be the recipe's."""
+    words = {arg.partition("=")[0].replace("_", "-").replace("--no-", "--") for arg in args}
+    return {name: value for name, value in dataclasses.asdict(settings).items() if f"--{name.replace('_', '-')}" in words}

@@ -58,7 +58,7 @@ def fit(args: Sequence[str]) -> int:
         """
         from novelette.fitting import Recipe, configured, fit_recipe
 
-        config = configured(args[0], given_settings(settings, base), paper=paper)
+        config = configured(args[0], given_settings(settings, args), paper=paper)
         recipe = Recipe(args[0], config, size, channels, frame, tiles, seed, device, false_alarm_rate, sets.where())
         fitted = _trained(output, resume, force, lambda run: fit_recipe(recipe, source, run))
         return STOPPED if fitted is None else _keep(fitted, output, f"{args[0]} fitted", force)
@@ -107,7 +107,7 @@ def distill(args: Sequence[str]) -> int:
         from novelette.distill.detectors import distil_detector
         from novelette.fitting import adjusted
 
-        config = adjusted(progressive, given_settings(settings, base), paper=paper)
+        config = adjusted(progressive, given_settings(settings, args), paper=paper)
         loaded = store.load(teacher)
         beside = output.with_name(output.name + ".teacher")
         store.check_output(beside, force=force)

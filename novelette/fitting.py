@@ -5,7 +5,7 @@ import platform
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from novelette import calibrate
 from novelette.data.images import Loaded, Preprocessing, guess_channels, load
-from novelette.data.select import Selection, Where, describe, normal_pictures
+from novelette.data.select import Selection, Where, describe, grouped_as, normal_pictures
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.methods import METHODS
@@ -263,8 +263,7 @@ def calibrate_detector(
 
     Returns: the detector, and name -> why of unreadable pictures.   Raises: InputError when training saw them all.
     """
-    fitted_on = detector.provenance.get("source") or {}
-    chosen = normal_pictures(source, replace(where, group_by=where.group_by or fitted_on.get("group_by")))
+    chosen = normal_pictures(source, grouped_as(where, detector.provenance.get("source")))
     with progress("read", len(chosen.source), shown=bar) as show:
         loaded = load(chosen.source, detector.preprocessing, progress=show)
     fresh = ~detector.saw(loaded.hashes)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Where:
         normal: the class of a named set that is normal (the novel one for `leave-one-out`).
         attribute: CelebA's.
         group_by: a regular expression; pictures whose names it finds the same text in show the same thing.
+        group_by_inherited: group_by comes from a detector's fit, and need not fit these names.
         data_roots: folders that hold named sets.   download: whether a set that is not there may be fetched.
     """
 
@@ -50,6 +51,7 @@ class Where:
     group_by: str | None = None
     data_roots: tuple[Path, ...] = ()
     download: bool = True
+    group_by_inherited: bool = False
 
 
 def normal_pictures(source: Any, where: Where) -> Selection:
@@ -58,10 +60,10 @@ def normal_pictures(source: Any, where: Where) -> Selection:
         _refuse_class(source, where)
         pictures = open_source(source)
         _refuse_labelled(source, pictures)
-        return Selection(pictures, _title(source), groups=_groups(pictures.names, where.group_by))
+        return Selection(pictures, _title(source), groups=_groups(pictures.names, where.group_by, where.group_by_inherited))
     named, split = _split(source, where)
     pictures = SubsetSource(named.source, split.train)
-    groups = _groups(pictures.names, where.group_by) if named.groups is None else named.groups[split.train]
+    groups = _groups(pictures.names, where.group_by, where.group_by_inherited) if named.groups is None else named.groups[split.train]
     return Selection(pictures, f"{named.title}, {_class_words(named, where)}, {where.protocol}", groups=groups)
 
 
@@ -79,7 +81,7 @@ def _is_normal(folder: str | None) -> bool:
     return folder is not None and folder.casefold() in NORMAL_FOLDERS
 
 
-def _groups(names: Sequence[str], group_by: str | None) -> NDArray[np.int64] | None:
+def _groups(names: Sequence[str], group_by: str | None, inherited: bool = False) -> NDArray[np.int64] | None:
     """Pictures in whose names `group_by` finds the same text (its first group, if it has one) share a number; the rest stand alone."""
     if group_by is None:
         return None
@@ -88,6 +90,8 @@ def _groups(names: Sequence[str], group_by: str | None) -> NDArray[np.int64] | N
     except re.error as error:
         raise InputError(f"--group-by {group_by!r} is not a regular expression: {error}") from error
     found = [pattern.search(name) for name in names]
+    if not any(found) and inherited:
+        return None
     if not any(found):
         raise InputError(f"--group-by {group_by!r} finds nothing in any name, such as {names[0]}")
     keys = [(match.group(1 if pattern.groups else 0), -1) if match else ("", i) for i, match in enumerate(found)]
@@ -161,6 +165,12 @@ def describe(source: Any, where: Where) -> dict[str, Any] | None:
         "attribute": where.attribute,
         "group_by": where.group_by,
     }
+
+
+def grouped_as(where: Where, described: dict[str, Any] | None) -> Where:
+    """`where` with the grouping of a detector's fit, unless it has one of its own.   Args: described: as `describe` gave it."""
+    inherited = (described or {}).get("group_by") if where.group_by is None else None
+    return where if inherited is None else replace(where, group_by=inherited, group_by_inherited=True)
 
 
 def found_again(described: dict[str, Any], data_roots: Sequence[Path]) -> tuple[str, Where]:

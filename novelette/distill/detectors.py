@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from novelette.data.select import Where, describe, normal_pictures
+from novelette.data.select import Where, describe, grouped_as, normal_pictures
 from novelette.detector import Detector
 from novelette.distill import progressive
 from novelette.errors import InputError
@@ -54,8 +54,7 @@ def distil_detector(
         raise InputError(f"a student learns from an ede-gan teacher, and this one is of the method {teacher.method}")
     size, channels, picked = teacher.preprocessing.size, teacher.preprocessing.channels, pick_device(device)
     student_config = progressive.student_config(teacher.scorer.config, config, size)
-    fitted_on = teacher.provenance.get("source") or {}
-    where = replace(where, group_by=where.group_by or fitted_on.get("group_by"))
+    where = grouped_as(where, teacher.provenance.get("source"))
     pictures = gather(normal_pictures(images, where), teacher.preprocessing, bar=run.bar)
     run.settings |= {
         "distil": config.model_dump(mode="json"),
