@@ -43,8 +43,8 @@ def main() -> None:
             selection.source,
             title=f"Magnetic tiles, {given.tiles} x {given.tiles} of {size} px",
         )
-        described = detector.describe()
-        record = {"commit": began_at, "size": size, "tiles": given.tiles} | evaluation.to_json() | described
+        record = {"commit": began_at, "size": size, "tiles": given.tiles}
+        record |= {"evaluation": evaluation.to_json(), "detector": detector.describe()}
         given.results.mkdir(exist_ok=True)
         with (given.results / "magnetic-tile.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
