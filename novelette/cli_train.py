@@ -110,7 +110,8 @@ def distill(args: Sequence[str]) -> int:
         config = adjusted(progressive, given_settings(settings, args), paper=paper)
         loaded = store.load(teacher)
         beside = output.with_name(output.name + ".teacher")
-        store.check_output(beside, force=force)
+        if config.trains_teacher():
+            store.check_output(beside, force=force)
 
         def train(run: Any) -> Any:
             return distil_detector(loaded, source, sets.where(), config, run, seed=seed, device=device, false_alarm_rate=false_alarm_rate)
@@ -120,6 +121,8 @@ def distill(args: Sequence[str]) -> int:
             return STOPPED
         if distilled.teacher is not None:
             store.save(distilled.teacher, beside, force=force)
+        elif force:
+            store.remove(beside)  # of the run that --force replaces
         status = _keep(distilled.student, output, "student distilled", force)
         print("\n".join(_beside(loaded, distilled.student.detector)))
         return status

@@ -266,14 +266,20 @@ def calibrate_detector(
     chosen = normal_pictures(source, grouped_as(where, detector.provenance.get("source")))
     with progress("read", len(chosen.source), shown=bar) as show:
         loaded = load(chosen.source, detector.preprocessing, progress=show)
-    fresh = ~detector.saw(loaded.hashes)
-    if chosen.groups is not None:  # another view of what it trained on is not fresh
-        group = calibrate.joined_by_copies(chosen.groups[loaded.indices], loaded.hashes)
-        fresh = ~np.isin(group, group[~fresh])
+    fresh = unseen(detector, chosen, loaded)
     if not fresh.any():
         raise InputError(f"{chosen.title}: the detector was trained on every one of these pictures; calibrate on others")
     unreadable = {chosen.source.names[i]: why for i, why in loaded.unreadable.items()}
     return detector.recalibrated(detector.score_pixels(loaded.pixels[fresh]), false_alarm_rate), unreadable
+
+
+def unseen(detector: Detector, chosen: Selection, loaded: Loaded) -> NDArray[np.bool_]:
+    """The pictures that a detector's training did not see, nor, where there are groups, another of their group: (N,)."""
+    seen = detector.saw(loaded.hashes)
+    if chosen.groups is None:
+        return ~seen
+    group = calibrate.joined_by_copies(chosen.groups[loaded.indices], loaded.hashes)
+    return ~np.isin(group, group[seen])
 
 
 def missing_words(detector: Detector) -> str:

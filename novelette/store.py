@@ -137,6 +137,12 @@ def check_writable(folder: Path) -> None:
         raise InputError(f"cannot write to {there}: {reason(error)}; give another folder") from error
 
 
+def remove(path: Path) -> None:
+    """Remove a detector; anything else that stands there stays."""
+    if (path / CARD).is_file():
+        shutil.rmtree(path)
+
+
 def work_folder(output: Path) -> Path:
     """Where the log and checkpoints of the run stand that is to become `output`."""
     return output.with_name(output.name + ".run")

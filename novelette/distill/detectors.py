@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from novelette.data.select import Where, describe, grouped_as, normal_pictures
 from novelette.detector import Detector
 from novelette.distill import progressive
 from novelette.errors import InputError
-from novelette.fitting import Fitted, check_numbers, finish, gather, provenance
+from novelette.fitting import Fitted, check_numbers, finish, gather, provenance, unseen
 from novelette.methods.ede_gan import Scorer
 from novelette.training import Run, pick_device
 
@@ -75,13 +74,10 @@ def distil_detector(
     detector = replace(
         teacher, config=student_config, scorer=student, trained_on=trained_on, false_alarm_rate=rate, seed=seed, provenance=origin
     )
-    fresh = pictures.calibrating & ~teacher.saw(pictures.loaded.hashes)
+    fresh = pictures.calibrating & unseen(teacher, pictures.chosen, pictures.loaded)
     fitted = finish(detector, pictures, picked, fresh)
-    return Distilled(fitted, _recalibrated(teacher, taught, pictures.loaded.pixels[fresh], trained_on))
-
-
-def _recalibrated(teacher: Detector, taught: Scorer, pixels: NDArray[np.uint8], trained_on: NDArray[np.uint64]) -> Detector | None:
     if taught is teacher.scorer:
-        return None
-    moved = replace(teacher, scorer=taught, trained_on=trained_on).to(torch.device("cpu"))
-    return moved.recalibrated(moved.score_pixels(pixels), teacher.false_alarm_rate)
+        return Distilled(fitted, None)
+    along = teacher.provenance | {"trained_along": config.model_dump(mode="json") | {"pictures": pictures.fingerprint, "seed": seed}}
+    moved = replace(teacher, scorer=taught, trained_on=trained_on, provenance=along).to(torch.device("cpu"))
+    return Distilled(fitted, moved.recalibrated(moved.score_pixels(pictures.loaded.pixels[fresh]), teacher.false_alarm_rate))

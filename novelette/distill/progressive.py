@@ -44,6 +44,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         """The structures to go through."""
         return (self.structure,) if self.structure else PROGRESSIVE[self.progressive]
 
+    def trains_teacher(self) -> bool:
+        """Whether one of them trains the teacher along."""
+        return any(STRUCTURES[structure].teacher_g for structure in self.structures())
+
     def steps_for(self, n: int) -> int:
         """Updates in each step on `n` pictures."""
         return self.epochs * -(-n // self.batch_size) if self.epochs else self.steps
@@ -121,8 +125,7 @@ def distil_many(
             watch.log(step, x, x_hat, losses)
         if step + 1 in run.snapshot_steps:
             run.snapshots[step + 1] = student.scorers()
-    trained = any(STRUCTURES[phase].teacher_g for phase in phases)
-    return student.scorers(), teacher.scorers() if trained else list(teachers)
+    return student.scorers(), teacher.scorers() if config.trains_teacher() else list(teachers)
 
 
 def _recipe(config: Config, learning_rate: float) -> dict[str, object]:
