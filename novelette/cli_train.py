@@ -106,12 +106,14 @@ def distill(args: Sequence[str]) -> int:
         from novelette import store
         from novelette.distill.detectors import distil_detector
         from novelette.fitting import adjusted
+        from novelette.training import CHECKPOINT
 
         config = adjusted(progressive, given_settings(settings, args), paper=paper)
         loaded = store.load(teacher)
         beside = output.with_name(output.name + ".teacher")
+        replacing = force or (resume and (store.work_folder(output) / CHECKPOINT).exists())  # it is of the run that is taken up again
         if config.trains_teacher():
-            store.check_output(beside, force=force)
+            store.check_output(beside, force=replacing)
 
         def train(run: Any) -> Any:
             return distil_detector(loaded, source, sets.where(), config, run, seed=seed, device=device, false_alarm_rate=false_alarm_rate)
@@ -120,7 +122,7 @@ def distill(args: Sequence[str]) -> int:
         if distilled is None:
             return STOPPED
         if distilled.teacher is not None:
-            store.save(distilled.teacher, beside, force=force)
+            _save(distilled.teacher, beside, replacing, store.work_folder(output))
         elif force:
             store.remove(beside)  # of the run that --force replaces
         status = _keep(distilled.student, output, "student distilled", force)
@@ -159,10 +161,7 @@ def _keep(fitted: Any, output: Path, did: str, force: bool) -> int:
     from novelette.words import counted, seconds_words
 
     work = store.work_folder(output)
-    try:
-        store.save(fitted.detector, output, force=force, log=work / store.LOG)
-    except InputError as error:
-        raise InputError(f"{error}; make room, then give the same command with --resume" if work.exists() else str(error)) from error
+    _save(fitted.detector, output, force, work)
     store.remove_work(work)
     detector = fitted.detector
     seen, took = detector.provenance["n_training"], seconds_words(detector.provenance["seconds"])
@@ -170,6 +169,16 @@ def _keep(fitted: Any, output: Path, did: str, force: bool) -> int:
     print(missing_words(detector) or threshold_words(detector))
     print("\n".join(found_words(fitted)))
     return skipped(fitted.unreadable)
+
+
+def _save(detector: Any, output: Path, force: bool, work: Path) -> None:
+    """Save a detector with the log of its `work`. Raises: InputError that says how to go on from that work."""
+    from novelette import store
+
+    try:
+        store.save(detector, output, force=force, log=work / store.LOG)
+    except InputError as error:
+        raise InputError(f"{error}; make room, then give the same command with --resume" if work.exists() else str(error)) from error
 
 
 def _beside(teacher: Any, student: Any) -> typing.Iterator[str]:

@@ -9,7 +9,7 @@ def reconstruction_l1(x: Tensor, x_hat: Tensor) -> Tensor:
 
     Args: x, x_hat: (N, C, H, W), in [-1, 1].   Returns: (N,).   Raises: ValueError when their shapes differ.
     """
-    _same_shape(x, x_hat)
+    same_shape(x, x_hat)
     return (x - x_hat).abs().flatten(1).mean(1)
 
 
@@ -29,13 +29,13 @@ def generator_loss(
     Deviation: ⟨·⟩ is a mean over elements: the paper's L1 norm becomes the mean absolute and its L2 norms the mean squared difference,
         as in GANomaly's code, so that the weights keep their meaning at any image size.
     """
-    _same_shape(z, z_hat)
-    _same_shape(f, f_hat)
+    same_shape(z, z_hat)
+    same_shape(f, f_hat)
     l_con = reconstruction_l1(x, x_hat)
     l_enc = (z - z_hat).square().mean(1)
     l_adv = (f - f_hat).square().flatten(1).mean(1)
-    _same_shape(l_con, l_enc)
-    _same_shape(l_con, l_adv)
+    same_shape(l_con, l_enc)
+    same_shape(l_con, l_adv)
     return w_con * l_con + w_enc * l_enc + w_adv * l_adv
 
 
@@ -46,13 +46,13 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 
     Args: real, fake: logits of x and of x̂, (N,).   Returns: (N,), not reduced.   Raises: ValueError when they have another shape.
     """
-    _same_shape(real, fake)
+    same_shape(real, fake)
     if real.dim() != 1:
         raise ValueError(f"logits are (N,), one an image, not {tuple(real.shape)}")
     return (softplus(-real) + softplus(fake)) / 2
 
 
-def _same_shape(a: Tensor, b: Tensor) -> None:
+def same_shape(a: Tensor, b: Tensor) -> None:
     """Refuse what torch would broadcast in silence."""
     if a.shape != b.shape:
         raise ValueError(f"shapes {tuple(a.shape)} and {tuple(b.shape)} differ where they must be the same")

@@ -150,10 +150,13 @@ def trained(bench: Bench, runs: list[Run], images: list[torch.Tensor], known: Kn
     """The scorers of one stack's runs: fitted, or taught by the teachers that were kept. A teacher of the bench is kept in turn."""
     config, seeds = runs[0].config, [run.seed * 1000 + run.number for run in runs]
     if isinstance(config, progressive.Config):
-        teachers = [kept(run.teacher, bench, known, images[0]) for run in runs if run.teacher is not None]
-        channels, size = images[0].shape[1:3]
-        shape: dict[str, Any] = {"channels": channels, "size": size, "seeds": seeds, "device": device, "run": training}
-        return progressive.distil_many(teachers, images, config, **shape)[0]
+        teachers = {}
+        for m, run in enumerate(runs):
+            try:
+                teachers[m] = kept(run.teacher, bench, known, images[m])
+            except Exception as error:  # those beside it have theirs
+                training.failed[m] = error
+        return taught(teachers, images, config, seeds, device, training) if teachers else [None] * len(runs)
     method = find_method(runs[0].method)
     if len(runs) > 1:
         scorers = method.fit_many(images, config, seeds=seeds, device=device, run=training)
@@ -166,8 +169,29 @@ def trained(bench: Bench, runs: list[Run], images: list[torch.Tensor], known: Kn
     return scorers
 
 
-def kept(teacher: Run, bench: Bench, known: Known, images: torch.Tensor) -> Any:
+def taught(
+    teachers: dict[int, Any],
+    images: list[torch.Tensor],
+    config: progressive.Config,
+    seeds: list[int],
+    device: torch.device,
+    training: Training,
+) -> list[Any]:
+    """The students of a stack, None for a run without a teacher.   Args: teachers: by the run's place in the stack."""
+    places, own = list(teachers), Training()
+    channels, size = images[0].shape[1:3]
+    shape: dict[str, Any] = {"channels": channels, "size": size, "seeds": [seeds[m] for m in places], "device": device, "run": own}
+    try:
+        students, _ = progressive.distil_many(list(teachers.values()), [images[m] for m in places], config, **shape)
+    finally:
+        training.failed |= {places[m]: error for m, error in own.failed.items()}
+    by_place = dict(zip(places, students, strict=True))
+    return [by_place.get(m) for m in range(len(images))]
+
+
+def kept(teacher: Run | None, bench: Bench, known: Known, images: torch.Tensor) -> Any:
     """A teacher's scorer, from its file. Raises: InputError when its training failed, so that there is none."""
+    assert teacher is not None
     path = known.models / teacher.weights_file(bench, known.title)
     if not path.exists():
         raise InputError(f"there is no teacher: {teacher.entry.label} on {teacher.normal} failed")

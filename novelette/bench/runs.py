@@ -72,7 +72,10 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     students: tuple[Student, ...] = ()
 
     @model_validator(mode="after")
-    def _teachers_exist(self) -> "Bench":
+    def _labels_name_rows(self) -> "Bench":
+        labels = [row.label for row in self.rows]
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"the label {next(label for label in labels if labels.count(label) > 1)!r} stands twice: give each its own")
         teachable = {entry.label for entry in self.detectors if entry.method == "ede-gan"}
         for student in self.students:
             if student.teacher not in teachable:

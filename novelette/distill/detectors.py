@@ -1,11 +1,13 @@
 """From a teacher detector and normal pictures to a student detector, calibrated on pictures that neither was trained on."""
 
+import hashlib
 import time
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save as tensor_bytes
 
 from novelette.data.select import Where, describe, grouped_as, normal_pictures
 from novelette.detector import Detector
@@ -57,8 +59,7 @@ def distil_detector(
     pictures = gather(normal_pictures(images, where), teacher.preprocessing, bar=run.bar)
     run.settings |= {
         "distil": config.model_dump(mode="json"),
-        "teacher": teacher.provenance.get("pictures"),
-        "teacher_seed": teacher.seed,
+        "teacher": hashlib.sha256(tensor_bytes(teacher.scorer.state())).hexdigest()[:16],  # a checkpoint holds one that trains along
         "seed": seed,
         "pictures": pictures.fingerprint,
     }

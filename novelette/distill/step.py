@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from novelette.distill.structures import Structure
-from novelette.losses import reconstruction_l1
+from novelette.losses import reconstruction_l1, same_shape
 from novelette.methods.ede_gan import Gan
 from novelette.nets import each
 
@@ -24,6 +24,8 @@ def distillation_loss(
     Args: x_hat_t, x_hat_s: (N, C, H, W).   z_1_t, z_1_s, z_2_t, z_2_s: (N, Z), the same Z on both sides.   Returns: (N,), not reduced.
     Deviation: ⟨·⟩ is a mean over elements where the paper has norms, as in `losses.generator_loss`.
     """
+    same_shape(z_1_t, z_1_s)
+    same_shape(z_2_t, z_2_s)
     k_1 = (z_1_t - z_1_s).square().mean(1)
     k_x = reconstruction_l1(x_hat_t, x_hat_s)
     k_2 = (z_2_t - z_2_s).square().mean(1)
