@@ -89,7 +89,10 @@ def one_sentence(boxed: str, name: str) -> str:
         else:
             paragraphs[-1].append(line)
     text = " ".join(paragraphs[1]).rstrip(".")
-    return f"{text[:1].lower()}{text[1:]}; see novelette {name} --help"
+    text = re.sub(r"^Missing from novelette [^:]*: ", "missing: ", text)
+    meant = re.search(r"Perhaps you meant:\s*(--[\w-]+)", " ".join(line for lines in paragraphs[2:3] for line in lines))
+    hint = f"; did you mean {meant.group(1)}?" if meant else ""
+    return f"{text[:1].lower()}{text[1:]}{hint}; see novelette {name} --help"
 
 
 def as_dataclass(model: Any, base: Any) -> Any:

@@ -7,11 +7,10 @@ import json
 import logging
 import os
 import sys
-import typing
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
@@ -149,12 +148,13 @@ def info(detector: DetectorPath, json_: Annotated[Flag, arg(name="json")] = Fals
         json_: print one JSON object.
     """
     from novelette import store
+    from novelette.words import flat
 
     described = store.load(detector).describe()
     if json_:
         print(json.dumps(described))
         return 0
-    for name, value in _flat(described):
+    for name, value in flat(described).items():
         print(f"{name:<34} {value:,}" if isinstance(value, int) and not isinstance(value, bool) else f"{name:<34} {value}")
     return 0
 
@@ -257,7 +257,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: list[str]) -> int:
-    if not args or args[0] in ("-h", "--help"):
+    if args[:1] == ["help"] and args[1:]:
+        args = [*args[1:], "--help"]
+    if not args or args[0] in ("-h", "--help", "help"):
         print(overview())
         return 0
     if args[0] == "--version":
@@ -277,15 +279,6 @@ def overview() -> str:
     lines = ["usage: novelette COMMAND ...", "", "Small networks that know what is new.", ""]
     lines += [f"  {name:<10} {(command.__doc__ or '').splitlines()[0]}" for name, command in COMMANDS.items()]
     return "\n".join([*lines, "", "novelette COMMAND --help lists a command's arguments."])
-
-
-def _flat(described: dict[str, Any], above: str = "") -> typing.Iterator[tuple[str, Any]]:
-    """Nested dicts as dotted names and values."""
-    for key, value in described.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield above + key, value
 
 
 def _settle_output() -> None:

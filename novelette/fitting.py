@@ -37,7 +37,7 @@ class Fitted:
 
     Attributes:
         detector: calibrated, on the CPU.
-        strangest: names of the ten training pictures of highest score, strangest first: real folders are dirty.
+        strangest: names of the ten pictures of highest score, training or held out, strangest first: real folders are dirty.
         duplicates: names of pictures with the same pixels, a list a group.
         unreadable: name -> why, of the pictures that were skipped.
     """
@@ -126,6 +126,8 @@ def fit(
         name, why = next(iter(fitted.unreadable.items()))
         unread = counted(len(fitted.unreadable), "picture")
         warnings.warn(f"{unread} could not be read and left out, such as {name}: {why}", stacklevel=2)
+    if missing_words(fitted.detector):
+        warnings.warn(missing_words(fitted.detector), stacklevel=2)
     return fitted.detector
 
 
@@ -216,11 +218,14 @@ def finish(detector: Detector, pictures: Gathered, device: torch.device, fresh: 
     """Calibrate a detector that has just been trained, on the pictures held out (or `fresh`, (N,)), and look at its own pictures."""
     loaded, calibrating = pictures.loaded, pictures.calibrating
     detector.to(device)
-    calibration = detector.score_pixels(loaded.pixels[calibrating if fresh is None else fresh])
+    held_out_scores = detector.score_pixels(loaded.pixels[calibrating])
+    calibration = held_out_scores if fresh is None else held_out_scores[fresh[calibrating]]
     own_scores = detector.score_pixels(loaded.pixels[~calibrating], own=True)
     detector = detector.to(torch.device("cpu")).recalibrated(calibration, detector.false_alarm_rate)
     names = pictures.names
-    order = np.flatnonzero(~calibrating)[np.argsort(-own_scores, kind="stable")[:STRANGEST]]
+    scores = np.empty(len(calibrating), np.float32)
+    scores[~calibrating], scores[calibrating] = own_scores, held_out_scores
+    order = np.argsort(-scores, kind="stable")[:STRANGEST]
     unreadable = {pictures.chosen.source.names[i]: why for i, why in loaded.unreadable.items()}
     return Fitted(detector, [names[i] for i in order], _duplicates(names, loaded.hashes), unreadable)
 
@@ -288,14 +293,14 @@ def missing_words(detector: Detector) -> str:
         return ""
     n, needed = len(detector.calibration), calibrate.pictures_needed(detector.false_alarm_rate)
     return (
-        f"no threshold: a false-alarm rate of {detector.false_alarm_rate:g} needs {needed} calibration pictures and there are {n}, "
-        f"so give {needed - n} more normal ones to novelette calibrate"
+        f"no threshold: a false-alarm rate of {detector.false_alarm_rate:g} needs {needed} calibration pictures, {needed - n} more than "
+        f"the {n} there are: give novelette calibrate at least {needed} normal ones that it was not trained on"
     )
 
 
 def found_words(fitted: Fitted) -> list[str]:
     """What a person should know about the pictures, a line each."""
-    lines = ["strangest training pictures: " + names_words(fitted.strangest)]
+    lines = ["strangest pictures: " + names_words(fitted.strangest)]
     if fitted.duplicates:
         extra = counted(sum(len(group) - 1 for group in fitted.duplicates), "duplicate")
         shown = "; ".join(" = ".join(group[:3]) for group in fitted.duplicates[:5])

@@ -97,7 +97,9 @@ def sentence(predictions: Predictions, i: int) -> str:
 def summary(predictions: Predictions) -> str:
     """How many pictures, and how many are novel."""
     count = counted(len(predictions.names), "picture")
-    return count if predictions.novel is None else f"{count}, {int(predictions.novel.sum()):,} novel"
+    if predictions.novel is None:
+        return f"{count}; without a threshold none is called novel"
+    return f"{count}, {int(predictions.novel.sum()):,} novel"
 
 
 def write_heatmaps(detector: Detector, source: Source, folder: Path, *, bar: bool = False) -> int:

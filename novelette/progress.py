@@ -26,7 +26,7 @@ def progress(what: str, total: int, *, start: int = 0, shown: bool = True) -> It
         if shown and time.monotonic() - last > PLAIN_EVERY_S:
             last = time.monotonic()
             left = (total - done) * (last - began) / max(done - start, 1)
-            console.print(f"{what} {done:,} of {total:,}  {words}  {left:,.0f} s left", highlight=False)
+            console.print(f"{what} {done:,} of {total:,}  {words}  {left:,.0f} s left", highlight=False, soft_wrap=True)
 
     if not (shown and console.is_terminal):
         yield plain

@@ -1,6 +1,6 @@
 """The report of an evaluation: one HTML page that stands alone, with pictures and plots inside and no scripts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from html import escape
 from importlib.resources import files
@@ -22,7 +22,7 @@ from novelette.gallery import galleries
 from novelette.heatmap import COLOURS
 from novelette.metrics import share_interval
 from novelette.verdict import percent, verdict
-from novelette.words import counted
+from novelette.words import counted, flat
 
 LISTED = 20  # unreadable pictures named
 LONGEST = 300  # characters of a value in the provenance
@@ -184,7 +184,7 @@ def _settings(detector: Reported) -> str:
         "Detector": general,
         "Pictures": detector.preprocessing.model_dump(mode="json"),
         "Configuration": detector.config.model_dump(mode="json"),
-        "Provenance": dict(_flat(detector.provenance)),
+        "Provenance": flat(detector.provenance),
     }
     return "".join(_table(name, values) for name, values in tables.items() if values)
 
@@ -195,15 +195,6 @@ def _table(name: str, values: Mapping[str, Any]) -> str:
         for key, value in values.items()
     )
     return f'<div class="card"><h3>{name}</h3><table>{rows}</table></div>'
-
-
-def _flat(values: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
-    """Nested settings as one level of "outer, inner" keys."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{key}, ")
-        else:
-            yield f"{before}{key}", value
 
 
 def _shown(value: Any) -> str:

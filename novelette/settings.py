@@ -60,6 +60,9 @@ def explain(error: ValidationError) -> str:
     """What pydantic found wrong, as one sentence with the options' names."""
     parts = []
     for found in error.errors():
+        if found["type"] == "extra_forbidden":
+            parts.append(f"there is no setting --{str(found['loc'][0]).replace('_', '-')}")
+            continue
         name = "--" + "-".join(str(p) for p in found["loc"][:1]).replace("_", "-") if found["loc"] else "the settings"
         message = found["msg"].removeprefix("Value error, ")
         given = "" if not found["loc"] or found["msg"].startswith("Value error") else f", not {found['input']!r}"

@@ -26,6 +26,7 @@ from torch.optim import Optimizer
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.progress import progress
+from novelette.words import flat
 
 THREADS_PAY_FROM = 10_000_000  # weights x images a step; measured on two cores: 32-64-128 at batch 8 gains 1.3 times
 CHECKPOINT = "checkpoint.pt"
@@ -145,6 +146,7 @@ class Run:
             raise InputError(f"the checkpoint {path} cannot be read ({type(error).__name__}): fit again without --resume") from error
         now = json.loads(json.dumps(self.settings))
         if was != now:
+            was, now = flat(was), flat(now)
             other = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
             raise InputError(f"{self.folder} was started with another {', '.join(other)}: give the same to --resume, or fit without it")
         try:

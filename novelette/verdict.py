@@ -1,5 +1,6 @@
 """What an evaluation found, as sentences for a person: the last lines of a command and the head of a report."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -108,5 +109,7 @@ def _beside_knn(e: Evaluation) -> Finding | None:
         return Finding("good", f"It beats plain k-nearest-neighbours on the same pictures (AUROC {listed}).")
     if known[best] > e.auroc_high:
         return Finding("bad", f"It loses to plain k-nearest-neighbours on the same pictures (AUROC {listed}).")
+    if math.isclose(known[best], e.auroc, abs_tol=5e-7):
+        return Finding("plain", f"It ranks these pictures exactly as well as plain k-nearest-neighbours (AUROC {listed}).")
     side = "behind" if known[best] > e.auroc else "ahead of"
     return Finding("plain", f"It is {side} plain k-nearest-neighbours (AUROC {listed}), but by no more than sampling error.")

@@ -1,6 +1,7 @@
 """Numbers and names as a person reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def seconds_words(seconds: float) -> str:
@@ -15,6 +16,14 @@ def seconds_words(seconds: float) -> str:
 def counted(n: int, word: str) -> str:
     """`1 picture`, `2,000 pictures`."""
     return f"{n:,} {word}" + ("" if n == 1 else "s")
+
+
+def flat(nested: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings on one level, under dotted names."""
+    out: dict[str, Any] = {}
+    for key, value in nested.items():
+        out |= flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {above + key: value}
+    return out
 
 
 def names_words(names: Sequence[str], most: int = 10) -> str:

@@ -116,9 +116,13 @@ class Scorer:
 
     @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
-        """|x - nearest training image|, averaged over channels: (N, C, S, S) -> (N, S, S)."""
-        _, index = nearest(vectors(x, self.config.metric), self.neighbours.rows, 1)
-        return (x - as_tensor(self.neighbours.images[index[:, 0]])).abs().mean(1)
+        """Where x differs from its nearest training image, |vector - nearest vector| averaged over channels: (N, C, S, S) -> (N, S, S).
+
+        The vectors are those that the distance is between, so brightness and contrast count as little as they do for the score.
+        """
+        rows = vectors(x, self.config.metric)
+        _, index = nearest(rows, self.neighbours.rows, 1)
+        return (rows - self.neighbours.rows[index[:, 0]]).abs().view_as(x).mean(1)
 
     def module(self) -> nn.Module:
         return self.neighbours
