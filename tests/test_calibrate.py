@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from novelette.calibrate import HELD_OUT, held_out, joined_by_copies, p_values, pictures_needed, threshold
 from novelette.data.images import as_tensor
-from novelette.data.named import data_roots, load_named
+from novelette.data.named import load_named, search_order
 from novelette.data.pixels import content_hash
 from novelette.errors import InputError
 from novelette.methods import knn
@@ -167,7 +167,7 @@ def test_p_values_of_fresh_scores_are_uniform_and_with_ties_not_smaller():
 
 
 def shared_mnist():
-    roots = [*data_roots([]), Path(__file__).resolve().parents[2] / "shared" / "data"]
+    roots = [*search_order([]), Path(__file__).resolve().parents[2] / "shared" / "data"]
     try:
         return load_named("mnist", data_roots=[root for root in roots if os.path.isdir(root)], download=False)
     except InputError as error:

@@ -30,7 +30,6 @@ class NamedSet:
     Attributes:
         name: as a person types it.   title: what records are stamped with, e.g. "CIFAR-10 (JPEG copy)".
         labels: (N,) int, indices into `classes`.   is_train: (N,) bool.
-        masks: the defect mask of a picture, where it has one, by its index.
         groups: (N,) int or None; pictures of one number show the same thing, so a split must not part them.
     """
 
@@ -40,7 +39,6 @@ class NamedSet:
     labels: NDArray[np.int64]
     is_train: NDArray[np.bool_]
     classes: tuple[str, ...]
-    masks: Mapping[int, Path] = field(default_factory=dict)
     groups: NDArray[np.int64] | None = None
 
 
@@ -172,15 +170,11 @@ _SETS: Mapping[str, _Set] = MappingProxyType(
 NAMES: tuple[str, ...] = ("digits", *_SETS)
 
 
-def data_roots(given: Sequence[Path | str]) -> list[Path]:
+def search_order(given: Sequence[Path | str]) -> list[Path]:
     """Folders in which sets are looked for, in order: those given, those of NOVELETTE_DATA (parted as in PATH), the user's cache.
 
     Raises: InputError if a given one is not a folder.
     """
-    return _search_order(given)
-
-
-def _search_order(given: Sequence[Path | str]) -> list[Path]:
     roots = [Path(root).expanduser() for root in given]
     for root in roots:
         if not root.is_dir():
@@ -212,7 +206,7 @@ def load_named(
     if name == "digits":
         return _digits()
     spec = _SETS[name]
-    folder = _find_or_fetch(name, spec, _search_order(data_roots), download, progress)
+    folder = _find_or_fetch(name, spec, search_order(data_roots), download, progress)
     try:
         if spec.read is not None:
             arrays = spec.read(folder)
@@ -229,7 +223,7 @@ def load_named(
 def overview(given: Sequence[Path | str] = ()) -> list[str]:
     """A line a set: its name, where it was found, or how it can be had."""
     lines = ["digits           comes with scikit-learn"]
-    roots = _search_order(given)
+    roots = search_order(given)
     for name, spec in _SETS.items():
         folder = _find(spec, roots)
         missing = (
@@ -318,7 +312,7 @@ def _digits() -> NamedSet:
 
 
 def _magnetic_tile(folder: Path) -> NamedSet:
-    """The JPEGs of the six folders with their masks; the split of `magnetic_tile`, by groups of tiles."""
+    """The JPEGs of the six folders; the split of `magnetic_tile`, by groups of tiles."""
     files: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(TILE_CLASSES):
@@ -330,7 +324,6 @@ def _magnetic_tile(folder: Path) -> NamedSet:
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file} {hashlib.sha256((folder / file).read_bytes()).hexdigest()}\n".encode())
-    paths = ((i, (folder / file).with_suffix(".png")) for i, file in enumerate(files))
     numbers = np.array(labels, np.int64)
     return NamedSet(
         "magnetic-tile",
@@ -339,6 +332,5 @@ def _magnetic_tile(folder: Path) -> NamedSet:
         numbers,
         training_tiles(files, numbers),
         TILE_CLASSES,
-        {i: mask for i, mask in paths if mask.is_file()},
         tile_groups(files),
     )
