@@ -4,7 +4,6 @@ import os
 import platform
 import subprocess
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,6 +18,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensor_bytes
 
 from novelette import metrics
+from novelette.bench.fanout import EngineName, check_engine, fan_out
 from novelette.bench.runs import Bench, Records, Run, current, expand, stacks
 from novelette.data.images import Preprocessing, as_tensor, guess_channels, load
 from novelette.data.named import NamedSet, load_named
@@ -47,13 +46,16 @@ def run_bench(
     *,
     data_roots: tuple[Path, ...] = (),
     jobs: int = 1,
+    engine: EngineName = "joblib",
+    address: str | None = None,
     device: str = "cpu",
     bar: bool = False,
 ) -> list[dict[str, Any]]:
-    """Run what has no record in `results`/NAME.jsonl yet, `jobs` processes at a time.
+    """Run what has no record in `results`/NAME.jsonl yet, `jobs` processes at a time, on this machine or a Ray cluster's at `address`.
 
     Returns: the records of all runs of the bench, in its order.
     """
+    check_engine(engine, address)
     if bench.protocol not in SPLITS:
         raise InputError(f"{bench.name}: there is no protocol {bench.protocol!r}: choose one of {', '.join(SPLITS)}")
     check_writable(results)
@@ -74,16 +76,13 @@ def run_bench(
     second = [run for run in missing if run.teacher is not None]
     done = len(runs) - len(missing)
     pixels = prepared(named, bench.size) if missing else np.zeros(0, np.uint8)
-    with progress("runs", len(runs), start=done, shown=bar) as show, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # joblib's note on memory-mapped, read-only arrays
-        for wave in (first, second):  # students come after their teachers
-            parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-            tasks = (joblib.delayed(run_stack)(bench, group, pixels, known, device) for group in stacks(bench, wave))
-            for ended in parallel(tasks):
-                new = [record for record in ended if record["key"] not in finished]
-                records.append(new)
-                done += len(new)
-                show(done, words(ended[-1]))
+    waves = [stacks(bench, first), stacks(bench, second)]  # students come after their teachers
+    with progress("runs", len(runs), start=done, shown=bar) as show:
+        for ended in fan_out(run_stack, waves, bench, pixels, known, device, engine=engine, jobs=jobs, address=address):
+            new = [record for record in ended if record["key"] not in finished]
+            records.append(new)
+            done += len(new)
+            show(done, words(ended[-1]))
     return current(bench, known.title, runs, records.read())
 
 
