@@ -1,4 +1,4 @@
-# make demo: fit, calibrate and evaluate on scikit-learn's digits.   make test: lint, types and the fast tests.   Both set up first.
+# make demo: fit, distil, calibrate and evaluate on scikit-learn's digits.   make test: lint, types and the fast tests.   Both set up first.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready

@@ -141,21 +141,16 @@ def evaluate(
 
 
 def info(detector: DetectorPath, json_: Annotated[Flag, arg(name="json")] = False) -> int:
-    """Say what a detector is: method, size, cost, calibration, and where it came from.
+    """Say what a detector is: method, size, cost, speed, calibration, where it came from, and a student's teacher beside it.
 
     Args:
-        detector: made by novelette fit.
+        detector: made by novelette fit or distill.
         json_: print one JSON object.
     """
-    from novelette import store
-    from novelette.words import flat
+    from novelette.info import describe, lines
 
-    described = store.load(detector).describe()
-    if json_:
-        print(json.dumps(described))
-        return 0
-    for name, value in flat(described).items():
-        print(f"{name:<34} {value:,}" if isinstance(value, int) and not isinstance(value, bool) else f"{name:<34} {value}")
+    said = describe(detector)
+    print(json.dumps(said) if json_ else "\n".join(lines(said)))
     return 0
 
 

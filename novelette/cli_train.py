@@ -1,6 +1,5 @@
 """The commands that train: fit and distill. Their settings are those of a method, so they are parsed when they are called."""
 
-import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -106,6 +105,7 @@ def distill(args: Sequence[str]) -> int:
         from novelette import store
         from novelette.distill.detectors import distil_detector
         from novelette.fitting import adjusted
+        from novelette.info import table
         from novelette.training import CHECKPOINT
 
         config = adjusted(progressive, given_settings(settings, args), paper=paper)
@@ -126,7 +126,7 @@ def distill(args: Sequence[str]) -> int:
         elif force:
             store.remove(beside)  # of the run that --force replaces
         status = _keep(distilled.student, output, "student distilled", force)
-        print("\n".join(_beside(loaded, distilled.student.detector)))
+        print("\n".join(table(distilled.student.detector.describe(), loaded.describe())))
         return status
 
     return parse(command, args, "distill")
@@ -179,15 +179,6 @@ def _save(detector: Any, output: Path, force: bool, work: Path) -> None:
         store.save(detector, output, force=force, log=work / store.LOG)
     except InputError as error:
         raise InputError(f"{error}; make room, then give the same command with --resume" if work.exists() else str(error)) from error
-
-
-def _beside(teacher: Any, student: Any) -> typing.Iterator[str]:
-    """Teacher and student in numbers."""
-    (params_t, macs_t), (params_s, macs_s) = teacher.cost(), student.cost()
-    yield f"{'':<9} {'parameters':>12} {'multiply-adds':>14}"
-    yield f"{'teacher':<9} {params_t:>12,} {macs_t:>14,}"
-    yield f"{'student':<9} {params_s:>12,} {macs_s:>14,}"
-    yield f"{'ratio':<9} {params_t / params_s:>12.2f} {macs_t / macs_s:>14.2f}"
 
 
 def _fit_usage(args: Sequence[str]) -> int:

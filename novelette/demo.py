@@ -1,4 +1,4 @@
-"""`make demo`: fit, calibrate and evaluate on scikit-learn's digits, with the commands that a person would type. No download."""
+"""`make demo`: fit, distil, calibrate and evaluate on scikit-learn's digits, with the commands that a person would type. No download."""
 
 import shlex
 import shutil
@@ -10,9 +10,11 @@ from novelette.cli import main
 FOLDER = Path("demo")
 NORMAL = "3"
 COMMANDS = (
-    f"fit ede-gan digits --normal {NORMAL} -o {FOLDER}/three.det --widths 2-4-8 --steps 3000",
-    f"info {FOLDER}/three.det",
-    f"evaluate {FOLDER}/three.det digits --normal {NORMAL} -o {FOLDER}/report",
+    f"fit ede-gan digits --normal {NORMAL} -o {FOLDER}/teacher.det --widths 16 --steps 800",
+    f"distill {FOLDER}/teacher.det digits --normal {NORMAL} -o {FOLDER}/student.det --widths 2 --steps 500",
+    f"evaluate {FOLDER}/teacher.det digits --normal {NORMAL}",
+    f"evaluate {FOLDER}/student.det digits --normal {NORMAL} -o {FOLDER}/report",
+    f"info {FOLDER}/student.det",
 )
 
 
@@ -25,7 +27,7 @@ def demo() -> int:
         status = main(shlex.split(command))
         if status:
             return status
-    print(f"\nThe report is at {(FOLDER / 'report' / 'index.html').resolve()}")
+    print(f"\nThe student's report is at {(FOLDER / 'report' / 'index.html').resolve()}")
     return 0
 
 

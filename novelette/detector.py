@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from novelette import calibrate, heatmap
+from novelette import accounting, calibrate, heatmap
 from novelette.data.images import Preprocessing, as_tensor, prepare, stream
 from novelette.data.sources import Source, open_source
 from novelette.progress import progress
@@ -185,22 +184,18 @@ class Detector:
         calibration = self.calibration if scores is None else np.sort(np.asarray(scores, np.float64))
         return replace(self, calibration=calibration, false_alarm_rate=false_alarm_rate)
 
-    def cost(self) -> tuple[int, int]:
-        """Numbers that scoring keeps (parameters, or the pixels of kept pictures) and multiply-adds to score one image."""
+    def cost(self) -> accounting.Cost | None:
+        """What scoring one image takes; None where the method has no network. A picture of T tiles is T images."""
         module = self.scorer.module()
-        kept = self.scorer.state() if module is None else module.state_dict()
         size, channels = self.preprocessing.size, self.preprocessing.channels
-        with FlopCounterMode(display=False) as counter:
-            self.scorer.score(torch.zeros(1, channels, size, size, device=self.device))
-        return sum(t.numel() for t in kept.values()), counter.get_total_flops() // 2
+        return None if module is None else accounting.count(module, torch.zeros(1, channels, size, size, device=self.device))
 
     def describe(self) -> dict[str, Any]:
-        """What `novelette info` prints."""
-        params, macs = self.cost()
+        """What is known of a detector without a look at the clock or the disk."""
+        cost = self.cost()
         return {
             "method": self.method,
-            "params": params,
-            "macs": macs,
+            **({} if cost is None else asdict(cost)),
             "image_size": self.preprocessing.size,
             "channels": self.preprocessing.channels,
             "frame": self.preprocessing.frame,

@@ -486,7 +486,5 @@ def test_info_describes_a_detector(method, keeps, request, capsys):
     assert said["contains_training_pictures"] is keeps
     assert (said["image_size"], said["channels"], said["seed"], said["false_alarm_rate"]) == (32, 1, 0, 0.2)
     assert said["threshold"] == store.load(det).threshold
-    assert said["params"] == sum(tensor.numel() for tensor in store.load(det).scorer.module().state_dict().values()) > 0
-    assert said["macs"] > 0
     assert main(["info", str(det)]) == 0
     assert re.search(r"^threshold +\d", capsys.readouterr().out, re.MULTILINE)

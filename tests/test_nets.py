@@ -1,10 +1,9 @@
-"""The networks: sizes as the paper prints them, per-image normalization, and models stacked in one program."""
+"""The networks: their shapes, per-image normalization, and models stacked in one program."""
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from novelette.methods.ede_gan import Config, Discriminator, Generator, paper
+from novelette.methods.ede_gan import Config, Discriminator, Generator
 from novelette.nets import Decoder, Encoder, block_widths, depth, draw_weights
 from novelette.training import generators
 
@@ -17,12 +16,6 @@ def parameters(net):
     return sum(p.numel() for p in net.parameters())
 
 
-def multiply_adds(net, channels, size):
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(torch.zeros(1, channels, size, size))
-    return counter.get_total_flops() / 2
-
-
 def drawn(net, seed, models=1):
     draw_weights(net, generators(range(seed, seed + models), 0))
     return net
@@ -31,20 +24,6 @@ def drawn(net, seed, models=1):
 def images(n, channels, size, seed=0, dtype=torch.float32):
     rng = torch.Generator().manual_seed(seed)
     return (torch.rand(n, channels, size, size, generator=rng) * 2 - 1).to(dtype)
-
-
-@pytest.mark.parametrize(("channels", "macs"), [(3, 55.8e6), (1, 54.26e6)])
-def test_the_teacher_is_as_large_as_the_paper_prints(channels, macs):
-    net = Generator(paper(), channels, 32)
-    assert parameters(net) == pytest.approx(5.12e6, rel=0.01)  # 1 %: the paper prints three digits
-    assert multiply_adds(net, channels, 32) == pytest.approx(macs, rel=0.01)
-
-
-@pytest.mark.parametrize(("widths", "params", "macs"), [((2, 4, 8), 100.4e3, 172e3), ((1, 2, 4), 49.7e3, 74e3)])
-def test_the_students_for_grey_images_are_as_small_as_they_should_be(widths, params, macs):
-    net = Generator(Config(widths=widths), 1, 32)
-    assert parameters(net) == pytest.approx(params, rel=0.01)
-    assert multiply_adds(net, 1, 32) == pytest.approx(macs, rel=0.01)
 
 
 def test_parameters_of_a_generator_by_hand():

@@ -1,0 +1,111 @@
+"""`novelette info`: a detector's sizes on disk and in use, and a student beside its teacher."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from pictures import assert_refused, fitted, stripes, write
+
+from novelette import info, store
+from novelette.cli import main
+
+GAN = ("--latent", "8", "--steps", "20", "--false-alarm-rate", "0.2")
+SPEED = {"latency_ms", "latency_p99_ms", "images_per_second", "batch", "calls", "threads"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A teacher, its student and a kNN: t.det, s.det, knn.det."""
+    folder = tmp_path_factory.mktemp("detectors")
+    parts = write(folder / "parts", stripes(60))
+    fitted(folder / "t.det", parts, "ede-gan", "--widths", "4", *GAN)
+    fitted(folder / "knn.det", parts)
+    assert main(["distill", str(folder / "t.det"), str(parts), "-o", str(folder / "s.det"), "--widths", "2", "--steps", "3"]) == 0
+    return folder
+
+
+def as_json(det, capsys):
+    capsys.readouterr()
+    assert main(["info", str(det), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def as_lines(det, capsys):
+    capsys.readouterr()
+    assert main(["info", str(det)]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_students_teacher_stands_beside_it(folder, capsys):
+    said, cost, cost_t = as_json(folder / "s.det", capsys), store.load(folder / "s.det").cost(), store.load(folder / "t.det").cost()
+    for its, where in ((cost, said), (cost_t, said["teacher"])):
+        assert (its.params, its.macs, its.elementwise, its.weight_bytes) == tuple(
+            where[name] for name in ("params", "macs", "elementwise", "weight_bytes")
+        )
+        assert set(where["speed"]) == SPEED
+        assert where["speed"]["threads"] == 1
+    ratios, speed, speed_t = said["ratios"], said["speed"], said["teacher"]["speed"]
+    assert ratios["params"] == cost_t.params / cost.params > 1
+    assert ratios["macs"] == cost_t.macs / cost.macs > 1
+    assert ratios["latency_ms"] == speed_t["latency_ms"] / speed["latency_ms"]
+    assert ratios["images_per_second"] == speed["images_per_second"] / speed_t["images_per_second"]  # more is better
+    assert "disk_bytes" not in ratios
+
+
+def test_the_table_for_people_ends_the_page(folder, capsys):
+    out = as_lines(folder / "s.det", capsys)
+    cost, cost_t = store.load(folder / "s.det").cost(), store.load(folder / "t.det").cost()
+    table = out[out.index("") + 1 :]
+    assert table[0].split() == ["student", "teacher", "ratio"]
+    assert table[1].split() == ["parameters", f"{cost.params:,}", f"{cost_t.params:,}", f"{cost_t.params / cost.params:.2f}"]
+    assert any(line.startswith("ms for one image, median ") and len(line.split()) == 8 for line in table)
+    assert "freshly built network" in table[-2]
+    assert "one thread" in table[-3]
+
+
+@pytest.mark.parametrize("name", ["t", "knn"])
+def test_a_detector_that_was_not_distilled_stands_alone(name, folder, capsys):
+    said = as_json(folder / f"{name}.det", capsys)
+    assert said["teacher"] is said["ratios"] is None
+    assert set(said["speed"]) == SPEED
+    out = as_lines(folder / f"{name}.det", capsys)
+    assert out[out.index("") + 1].split() == ["parameters", f"{said['params']:,}"]
+
+
+def test_knn_has_no_parameters_but_keeps_and_compares_pictures(folder, capsys):
+    said = as_json(folder / "knn.det", capsys)
+    pixels = store.load(folder / "knn.det").scorer.state()["images"].numel()
+    assert (said["params"], said["elementwise"]) == (0, 0)
+    assert said["macs"] == said["weight_bytes"] == pixels > 0
+
+
+def test_sizes_on_disk_with_the_discriminator_and_without(folder, capsys):
+    det = folder / "t.det"
+    said = as_json(det, capsys)
+    whole = sum((det / name).stat().st_size for name in ("detector.json", "weights.safetensors"))
+    critic = sum(t.nbytes for name, t in store.load(det).scorer.state().items() if name.startswith("critic."))
+    assert said["disk_bytes"] == whole
+    assert said["disk_bytes_without_discriminator"] == whole - critic < whole
+    assert said["weight_bytes"] < whole - critic
+    assert "disk_bytes_without_discriminator" not in as_json(folder / "knn.det", capsys)
+
+
+@pytest.mark.parametrize("config", [{"widths": [1, 2]}, {"widths": "many"}, {"depth": 3}, [4], None], ids=repr)
+def test_a_teacher_that_no_network_is_is_told_in_a_sentence(config, folder, tmp_path, capsys):
+    student = store.load(folder / "s.det")
+    distilled = student.provenance["distilled"] | {"teacher_config": config}
+    det = store.save(replace(student, provenance=student.provenance | {"distilled": distilled}), tmp_path / "odd.det")
+    assert_refused(["info", str(det)], tmp_path, capsys, "detector.json is damaged", "teacher_config")
+
+
+@pytest.mark.parametrize("distilled", [None, [], "x", {}, {"teacher": {}}], ids=repr)
+def test_a_card_that_does_not_know_its_teacher_is_described_without(distilled, folder, tmp_path, capsys):
+    student = store.load(folder / "s.det")
+    det = store.save(replace(student, provenance=student.provenance | {"distilled": distilled}), tmp_path / "odd.det")
+    assert as_json(det, capsys)["teacher"] is None
+
+
+def test_ratios_say_how_many_times_better_the_student_is():
+    student = {"params": 10, "speed": {"latency_ms": 2.0, "images_per_second": 300.0, "batch": 64}}
+    teacher = {"params": 50, "speed": {"latency_ms": 6.0, "images_per_second": 100.0, "batch": 8}}
+    assert info.ratios(student, teacher) == {"params": 5.0, "latency_ms": 3.0, "images_per_second": 3.0}
