@@ -181,6 +181,8 @@ def bench(
     results: Path = Path("results"),
     data_root: UseAppendAction[tuple[Path, ...]] = (),
     jobs: int = 1,
+    engine: Literal["joblib", "ray"] = "joblib",
+    address: Annotated[str | None, arg(metavar="HOST:PORT")] = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu",
 ) -> int:
     """Run a grid of (class, seed, detector) by a protocol; what has a record is not run again. Then print its table.
@@ -189,7 +191,9 @@ def bench(
         file: a bench file, such as benchmarks/mnist-small.toml.
         results: a folder for the records.
         data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
-        jobs: processes at a time. (from 1 to 256)
+        jobs: processes at a time, on a cluster those of all machines together. (from 1 to 256)
+        engine: joblib runs processes on this machine, ray on a Ray cluster, which needs novelette[cluster].
+        address: of the cluster's head, with --engine ray; without it Ray runs on this machine.
         device: where to train.
     """
     from novelette.bench.engine import run_bench
@@ -199,7 +203,7 @@ def bench(
     if not 1 <= jobs <= 256:
         raise InputError(f"--jobs {jobs} is not from 1 to 256")
     read = read_bench(file)
-    records = run_bench(read, results, data_roots=data_root, jobs=jobs, device=device, bar=True)
+    records = run_bench(read, results, data_roots=data_root, jobs=jobs, engine=engine, address=address, device=device, bar=True)
     print(table(read, records))
     return 1 if any("error" in record for record in records) else 0
 

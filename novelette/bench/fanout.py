@@ -1,8 +1,6 @@
-"""Where the runs of a bench are carried out: on processes of this machine (joblib), or on the machines of a Ray cluster.
+"""Where the runs of a bench are carried out: on processes of this machine (joblib), or on a Ray cluster (novelette.bench.on_ray)."""
 
-Both take stacks of runs, wave by wave, and give the records of a stack as it ends. Ray is an extra: novelette[cluster].
-"""
-
+import importlib.util
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,11 +22,22 @@ Call = Callable[[Bench, list[Run], NDArray[np.uint8], "Known", str], Ended]
 
 
 def check_engine(engine: EngineName, address: str | None) -> None:
-    """Refuse, before any work, an engine that cannot begin. Raises: InputError."""
-    if engine != "ray":
+    """See to it that an engine can begin.
+
+    Args: address: HOST:PORT of a Ray cluster, or None.
+    Raises: InputError for an engine that is unknown or not installed, and within 15 s for a cluster that cannot be joined.
+    """
+    if engine not in ("joblib", "ray"):
+        raise InputError(f"there is no engine {engine!r}: choose joblib or ray")
+    if engine == "joblib" and address is not None:
+        raise InputError(f"--address {address} is of a Ray cluster: give --engine ray with it")
+    if engine == "ray":
+        if importlib.util.find_spec("ray") is None:
+            raise InputError("--engine ray needs Ray: pip install 'novelette[cluster]'")
         if address is not None:
-            raise InputError(f"--address {address} is of a Ray cluster: give --engine ray with it")
-        return
+            from novelette.bench.on_ray import check_cluster
+
+            check_cluster(address)
 
 
 def fan_out(
@@ -49,8 +58,13 @@ def fan_out(
         waves: stacks; a wave begins when the one before has ended.
         pixels: every picture of the set, uint8 (N, C, S, S).
         address: HOST:PORT of a Ray cluster; without one, Ray runs on this machine.
-    Raises: InputError when a process was killed.
+    Raises: InputError when a process was killed, or when a machine of the cluster cannot carry out a run.
     """
+    if engine == "ray":
+        from novelette.bench.on_ray import fan_out_on_ray
+
+        yield from fan_out_on_ray(call, waves, bench, pixels, known, device, jobs, address)
+        return
     for wave in waves:
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         tasks = (joblib.delayed(call)(bench, runs, pixels, known, device) for runs in wave)
