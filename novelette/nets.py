@@ -92,6 +92,13 @@ class Decoder(nn.Module):
         layers += [nn.ConvTranspose2d(models * widths[0], models * channels, 4, 2, 1, bias=False, groups=models), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
+    @property
+    def first(self) -> nn.ConvTranspose2d:
+        """The convolution that takes the latents."""
+        layer = self.layers[0]
+        assert isinstance(layer, nn.ConvTranspose2d)
+        return layer
+
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z[:, :, None, None])
 

@@ -23,9 +23,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from novelette import snapshots
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.progress import progress
+from novelette.snapshots import States
 from novelette.words import flat
 
 THREADS_PAY_FROM = 10_000_000  # weights x images a step; measured on two cores: 32-64-128 at batch 8 gains 1.3 times
@@ -59,7 +61,7 @@ class Run:
     Attributes:
         folder: for `log.jsonl` and `checkpoint.pt`; None keeps nothing on disk.
         settings: what must be the same for a checkpoint to be taken up again.
-        snapshot_steps: after how many steps to keep a copy of the fitted scorer in `snapshots`.
+        snapshot_steps: after how many steps to keep a copy of the models' states in `snapshots`, which a resumed run takes up again.
         history: every logged line.
         failed: of models stacked into one program, which diverged, and how.
     """
@@ -70,7 +72,7 @@ class Run:
     bar: bool = False
     checkpoint_every_s: float = 30.0
     snapshot_steps: frozenset[int] = frozenset()
-    snapshots: dict[int, Any] = field(default_factory=dict)
+    snapshots: dict[int, States] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     failed: dict[int, Exception] = field(default_factory=dict)
     _losses: str = ""
@@ -98,6 +100,13 @@ class Run:
                 speed = (step + 1 - start) * images / (time.monotonic() - began)
                 show(step + 1, f"{self._losses}  {speed:,.0f} images/s")
         self._save(total, parts)
+
+    def keep(self, step: int, states: States) -> None:
+        """Keep the models' states as they are after `step` steps: in `snapshots`, and in the folder, where there is one."""
+        self.snapshots[step] = states
+        if self.folder:
+            with _told(self.folder):
+                snapshots.write(self.folder, step, states)
 
     def wants_log(self, step: int) -> bool:
         """Whether `log` should be called after this step: every LOG_EVERY steps (reading a loss waits for the device) and the last."""
@@ -138,6 +147,7 @@ class Run:
         path = self.folder / CHECKPOINT
         if not (self.resume and path.exists()):
             (self.folder / "log.jsonl").write_text("")
+            snapshots.read(self.folder, upto=0)
             return 0
         try:
             state = torch.load(path, weights_only=True)
@@ -155,6 +165,7 @@ class Run:
         except (KeyError, ValueError, RuntimeError) as error:
             raise InputError(f"the checkpoint {path} is of another network: fit again without --resume") from error
         self._cut_log(step)
+        self.snapshots = snapshots.read(self.folder, upto=step)
         return step
 
     def _cut_log(self, step: int) -> None:

@@ -124,8 +124,8 @@ def distil_many(
         if run.wants_log(step):
             watch.log(step, x, x_hat, losses)
         if step + 1 in run.snapshot_steps:
-            run.snapshots[step + 1] = student.scorers()
-    return student.scorers(), teacher.scorers() if config.trains_teacher() else list(teachers)
+            run.keep(step + 1, [scorer.state() for scorer in student.scorers(images)])
+    return student.scorers(images), teacher.scorers(images) if config.trains_teacher() else list(teachers)
 
 
 def _recipe(config: Config, learning_rate: float) -> dict[str, object]:

@@ -15,16 +15,19 @@ from pydantic import BaseModel, model_validator
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.losses import discriminator_loss, generator_loss, reconstruction_l1
 from novelette.nets import Decoder, Encoder, block_widths, draw_weights, each, per_model
 from novelette.settings import Widths, setting
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
+from novelette.whitening import whitening
 
 PAPER = "Zhang, Chen, Sun, Xu: P-KDGAN (IJCAI 2020), and Zhang, Dong, Peng, Chen: New Perspective on Progressive GANs Distillation (2021)"
 
 CRITIC = "critic."  # before the names of D's weights in a scorer's state
+WHITEN_ON = 4_000  # images; more do not change the latents' spread
 REDRAW_BELOW = 1e-5  # GANomaly draws D anew when its loss falls under this: it has won, and teaches G nothing more
 
 
@@ -49,6 +52,9 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     w_con: float = setting(10.0, "weight of the image reconstruction loss", ge=0, le=1e4)
     w_enc: float = setting(1.0, "weight of the latent reconstruction loss", ge=0, le=1e4)
     w_adv: float = setting(1.0, "weight of the feature matching loss", ge=0, le=1e4)
+    distance: Literal["mahalanobis", "euclidean"] = setting(
+        "mahalanobis", "of z and ẑ, with --pipeline ede: in units of their spread on the training pictures, or plain as in the papers"
+    )
 
     @model_validator(mode="after")
     def _one_statistics(self) -> "Config":
@@ -66,7 +72,7 @@ TINY = Config(widths=(2,), latent=16, steps=60, batch_size=8)
 
 def paper() -> Config:
     """P-KDGAN, section 4 and Table III of paper 001: batch 1, 500 epochs, a constant 0.002, the teacher's 64-128-256 (at 32 px)."""
-    return Config(widths=(64,), batch_size=1, epochs=500, schedule="constant")
+    return Config(widths=(64,), batch_size=1, epochs=500, schedule="constant", distance="euclidean")
 
 
 class Generator(nn.Module):
@@ -167,12 +173,16 @@ class Gan:
             draw_weights(self.critic, generators(seeds, 2, step), won.nonzero().flatten().tolist())
         return l_d
 
-    def scorers(self) -> list["Scorer"]:
-        """The M models as plain scorers on the CPU, with copies of their weights."""
+    def scorers(self, images: Sequence[Tensor]) -> list["Scorer"]:
+        """The M models as plain scorers on the CPU, with copies of their weights.   Args: images: what each was trained on."""
         state = {name: value.detach().cpu() for name, value in joined(self.net.state_dict(), self.critic.state_dict()).items()}
         parts = {name: value.chunk(self.models) if value.dim() else [value] * self.models for name, value in state.items()}
         of_model = ({name: part[m].clone() for name, part in parts.items()} for m in range(self.models))
-        return [Scorer.from_state(self.config, weights, self.channels, self.size) for weights in of_model]
+        scorers = [Scorer.from_state(self.config, weights, self.channels, self.size) for weights in of_model]
+        if (self.config.pipeline, self.config.distance) == ("ede", "mahalanobis"):
+            for scorer, of_its_own in zip(scorers, images, strict=True):
+                scorer.whiten(of_its_own)
+        return scorers
 
 
 def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], device: torch.device, run: Run) -> list["Scorer"]:
@@ -201,8 +211,8 @@ def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], 
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"g": l_g, "d": l_d})
         if step + 1 in run.snapshot_steps:
-            run.snapshots[step + 1] = gan.scorers()
-    return gan.scorers()
+            run.keep(step + 1, [scorer.state() for scorer in gan.scorers(images)])
+    return gan.scorers(images)
 
 
 def joined(net: dict[str, Tensor], critic: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -240,6 +250,27 @@ class Scorer:
     def score_own(self, x: Tensor) -> Tensor:
         """`score`: no training image is kept."""
         return self.score(x)
+
+    @torch.no_grad()
+    def whiten(self, images: Tensor) -> None:
+        """Change the coordinates of the latent space to those in which z - ẑ of normal images spreads alike in every direction.
+
+        ‖z - ẑ‖₂ is then a Mahalanobis distance. The change is a matrix A that the convolutions beside the latents take in: E's and Ê's last
+        become A W, D's first W A⁻¹. So x̂ stays as it is, and the network neither grows nor slows.
+
+        Args: images: normal, uint8 (N, C, S, S); of more than WHITEN_ON every so manieth counts.
+        Deviation: the papers score by the plain distance, in which directions that vary on normal images drown those that do not.
+        """
+        net = self.scoring.net
+        assert net.encode_again is not None
+        some = images[:: -(-len(images) // WHITEN_ON)]
+        parts = [
+            net(as_tensor(part).to(net.encode.head.weight.dtype))
+            for part in some.split(self.config.batch_size if self.needs_its_batch else 100)
+        ]
+        a, inverse = whitening(torch.cat([z - z_hat for _, z, z_hat in parts]))
+        for layer, matrix in ((net.encode.head, a), (net.encode_again.head, a), (net.decode.first, inverse)):
+            layer.weight.copy_((matrix @ layer.weight.double().flatten(1)).view_as(layer.weight))
 
     @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
