@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensor_bytes
 
-from novelette import metrics
 from novelette.bench.fanout import EngineName, check_engine, fan_out
+from novelette.bench.measures import Exam, measured
 from novelette.bench.runs import Bench, Records, Run, current, expand, stacks
-from novelette.data.images import Preprocessing, as_tensor, guess_channels, load
+from novelette.data.images import Preprocessing, guess_channels, load
 from novelette.data.named import NamedSet, load_named
 from novelette.data.protocol import PARTING, PROTOCOLS, Split, held_out, is_novel
 from novelette.distill import progressive
@@ -32,7 +32,6 @@ from novelette.store import check_writable
 from novelette.training import Interrupted, pick_device
 from novelette.training import Run as Training
 
-FORWARD = 500
 MODELS = ".models"  # below the results: teachers' weights
 SPLITS: dict[str, Callable[..., Split]] = {
     **PROTOCOLS,
@@ -121,9 +120,10 @@ class Known:
 def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: Known, device_name: str) -> list[dict[str, Any]]:
     """Fit the runs of one stack, score their test images, and give a record each. What fails leaves a record with its error."""
     torch.set_num_threads(bench.threads)
-    device, training = pick_device(device_name), Training()
+    device = pick_device(device_name)
     splits = [known.split(bench, run) for run in runs]
     images = [torch.from_numpy(pixels[split.train]) for split in splits]
+    training = Training(snapshot_steps=bench.snapshot_steps(runs[0].config, len(images[0])))
     began = time.perf_counter()
     try:
         scorers = trained(bench, runs, images, known, device, training)
@@ -138,7 +138,8 @@ def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: K
         try:
             if m in training.failed:
                 raise training.failed[m]
-            record |= judged(scorer, pixels, split, is_novel(bench.protocol, known.labels, run.number), device)
+            exam = Exam(pixels, split, is_novel(bench.protocol, known.labels, run.number), device)
+            record |= measured(bench, scorer, training.snapshots, m, exam)
         except Exception as error:
             record["error"] = f"{type(error).__name__}: {error}"
         records.append(record)
@@ -177,15 +178,18 @@ def taught(
     training: Training,
 ) -> list[Any]:
     """The students of a stack, None for a run without a teacher.   Args: teachers: by the run's place in the stack."""
-    places, own = list(teachers), Training()
+    places, own = list(teachers), Training(snapshot_steps=training.snapshot_steps)
     channels, size = images[0].shape[1:3]
     shape: dict[str, Any] = {"channels": channels, "size": size, "seeds": [seeds[m] for m in places], "device": device, "run": own}
     try:
         students, _ = progressive.distil_many(list(teachers.values()), [images[m] for m in places], config, **shape)
     finally:
         training.failed |= {places[m]: error for m, error in own.failed.items()}
-    by_place = dict(zip(places, students, strict=True))
-    return [by_place.get(m) for m in range(len(images))]
+    for step, states in own.snapshots.items():
+        state_of = dict(zip(places, states, strict=True))
+        training.snapshots[step] = [state_of.get(m, {}) for m in range(len(images))]
+    student_of = dict(zip(places, students, strict=True))
+    return [student_of.get(m) for m in range(len(images))]
 
 
 def kept(teacher: Run | None, bench: Bench, known: Known, images: torch.Tensor) -> Any:
@@ -195,26 +199,6 @@ def kept(teacher: Run | None, bench: Bench, known: Known, images: torch.Tensor) 
     if not path.exists():
         raise InputError(f"there is no teacher: {teacher.entry.label} on {teacher.normal} failed")
     return find_method(teacher.method).Scorer.from_state(teacher.config, load_tensors(path.read_bytes()), *images.shape[1:3])
-
-
-def judged(scorer: Any, pixels: NDArray[np.uint8], split: Split, novel: NDArray[np.int64], device: torch.device) -> dict[str, Any]:
-    """AUROC on the test images, or on the validation images of a protocol that has no test."""
-    which = split.test if len(split.test) else split.validation
-    began = time.perf_counter()
-    auroc = metrics.auroc(scores_of(scorer, pixels, which, device), novel[which])
-    return {
-        "auroc": round(auroc, 6),
-        "score_seconds": round(time.perf_counter() - began, 3),
-        "split": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
-    }
-
-
-def scores_of(scorer: Any, pixels: NDArray[np.uint8], which: NDArray[np.int64], device: torch.device) -> NDArray[np.float32]:
-    """Scores of the images `which`, (n,)."""
-    if scorer.module() is not None:
-        scorer.module().to(device)
-    parts = [scorer.score(as_tensor(pixels[which[i : i + FORWARD]], device)) for i in range(0, len(which), FORWARD)]
-    return torch.cat(parts).float().cpu().numpy()
 
 
 def stamp(bench: Bench, run: Run, known: Known, device: torch.device) -> dict[str, Any]:

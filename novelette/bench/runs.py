@@ -3,6 +3,7 @@
 A run is one (data set, protocol, class, seed, detector). Its key names it; a run whose key stands in the records is done.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from novelette.data.named import NamedSet, class_index
 from novelette.distill import progressive
 from novelette.errors import InputError
 from novelette.fitting import adjusted, configured
+from novelette.methods import ede_gan
 from novelette.settings import explain
 
 
@@ -56,7 +58,12 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
         data, protocol, classes, seeds: every combination is run; no classes means all of the set's.
         size: of the images, px.
         published: the table of novelette/bench/published to stand beside it.
+        beside: other benches of the same folder whose rows, if they have records, stand in the table too, such as kNN's.
         threads: of one run.
+        curve: points of every run's course: snapshots, evenly spaced over its training, that are scored after its end.
+        curve_every: the course, and the scores under noise, are of every so manieth test image.
+        measures: what else is measured of every run: `fit`, scores of training images against new ones; `noise`, AUROC under noise on
+            the test images; `running`, a network with BatchNorm scored by its running averages, too.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -67,7 +74,11 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     seeds: tuple[int, ...] = (0,)
     size: int = Field(32, ge=8, le=256)
     published: str | None = None
+    beside: tuple[str, ...] = ()
     threads: int = Field(1, ge=1, le=64)
+    curve: int = Field(0, ge=0, le=1000)
+    curve_every: int = Field(1, ge=1, le=1000)
+    measures: tuple[Literal["fit", "noise", "running"], ...] = ()
     detectors: tuple[Entry, ...] = Field(min_length=1)
     students: tuple[Student, ...] = ()
 
@@ -86,6 +97,14 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     def rows(self) -> tuple[Entry | Student, ...]:
         """Detectors, then students: the columns of the table."""
         return (*self.detectors, *self.students)
+
+    def snapshot_steps(self, config: BaseModel, images: int) -> frozenset[int]:
+        """The steps after which a run on so many images keeps a snapshot for its curve; the last one is its end."""
+        if not self.curve or not isinstance(config, ede_gan.Config | progressive.Config):
+            return frozenset()
+        phases = len(config.structures()) if isinstance(config, progressive.Config) else 1
+        total = config.steps_for(images) * phases
+        return frozenset(max(1, total * point // self.curve) for point in range(1, self.curve + 1))
 
 
 @dataclass(frozen=True)
@@ -179,28 +198,48 @@ class Records:
         self.path = path
 
     def read(self) -> list[dict[str, Any]]:
-        """Every record. Raises: InputError naming the file and the line that is damaged; the file is left as it is."""
+        """Every record, but half a line at the end, which a killed process leaves and `append` takes away.
+
+        Raises: InputError naming the file and the line that is damaged; the file is left as it is.
+        """
         if not self.path.exists():
             return []
         records = []
-        for number, line in enumerate(self.path.read_bytes().splitlines(), 1):
-            try:
-                record = json.loads(line)
-                record["key"], record["label"], record["normal"], record["seed"], record["error" if "error" in record else "auroc"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"{self.path}, line {number} is damaged: mend it or delete the line") from error
-            records.append(record)
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
+            record = record_of(line)
+            if record is not None:
+                records.append(record)
+            elif number < len(lines) or line.endswith(b"\n"):
+                raise InputError(f"{self.path}, line {number} is damaged: mend it or delete the line")
         return records
 
     def append(self, records: list[dict[str, Any]]) -> None:
-        """Add records with one write, so that a killed process leaves whole lines."""
+        """Add records with one write. Raises: OSError naming the file; it is then as it was."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        text = "".join(json.dumps(record) + "\n" for record in records)
-        if self.path.exists() and self.path.read_bytes()[-1:] not in (b"", b"\n"):  # a hand left out the last line's end
-            text = "\n" + text
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(descriptor, text.encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        text = "".join(json.dumps(record) + "\n" for record in records).encode()
+        with self.path.open("a+b", buffering=0) as file:
+            file.seek(0)
+            content = file.read()
+            end = content.rfind(b"\n") + 1
+            if record_of(content[end:]) is not None:  # a hand left out the last line's end
+                end, text = len(content), b"\n" + text
+            elif end < len(content):  # a killed process left half a line
+                file.truncate(end)
+            try:
+                if file.write(text) < len(text):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
+            except OSError as error:
+                file.truncate(end)
+                raise OSError(error.errno, error.strerror, str(self.path)) from error
+
+
+def record_of(line: bytes) -> dict[str, Any] | None:
+    """The record of a line, None when the line is damaged."""
+    try:
+        record = json.loads(line)
+        record["key"], record["label"], record["normal"], record["seed"], record["error" if "error" in record else "auroc"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return record

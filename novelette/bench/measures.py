@@ -1,0 +1,137 @@
+"""What is measured of a finished run: its AUROC, and, where the bench asks, its course, its over-fitting and its behaviour under noise.
+
+Nothing here reaches back into training: curves are of snapshots that are scored after the last step.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from novelette import metrics
+from novelette.bench.runs import Bench
+from novelette.data.images import as_tensor
+from novelette.data.protocol import Split
+from novelette.methods import ede_gan
+from novelette.snapshots import States
+
+FORWARD = 500  # images at once
+TRAINING_IMAGES = 1_000  # that are scored again
+NOISE = (0.0, 0.1, 0.2, 0.4, 0.8)  # standard deviations of Gaussian noise on pixels in [-1, 1]
+
+
+@dataclass(frozen=True)
+class Exam:
+    """The images that a run is measured on.
+
+    Attributes:
+        pixels: every picture of the set, uint8 (N, C, S, S).   novel: 1 for the novel ones, (N,).
+    """
+
+    pixels: NDArray[np.uint8]
+    split: Split
+    novel: NDArray[np.int64]
+    device: torch.device
+
+    @property
+    def which(self) -> NDArray[np.int64]:
+        """The test images, or the validation images of a protocol that has no test."""
+        return self.split.test if len(self.split.test) else self.split.validation
+
+    def tensor(self, which: NDArray[np.int64]) -> list[Tensor]:
+        """Images in parts, float32 (n, C, S, S) in [-1, 1]."""
+        return [as_tensor(self.pixels[which[i : i + FORWARD]], self.device) for i in range(0, len(which), FORWARD)]
+
+    def scores(self, scorer: Any, which: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n,)."""
+        if scorer.module() is not None:
+            scorer.module().to(self.device)
+        return torch.cat([scorer.score(part) for part in self.tensor(which)]).float().cpu().numpy()
+
+    def auroc(self, scorer: Any, every: int = 1) -> float:
+        """Of every so manieth image."""
+        which = self.which[::every]
+        return round(metrics.auroc(self.scores(scorer, which), self.novel[which]), 6)
+
+
+def measured(bench: Bench, scorer: Any, snapshots: dict[int, States], m: int, exam: Exam) -> dict[str, Any]:
+    """The figures of a record.   Args: snapshots: by step, of the stack that the run was number `m` of."""
+    began = time.perf_counter()
+    auroc = exam.auroc(scorer)
+    split = exam.split
+    record: dict[str, Any] = {
+        "auroc": auroc,
+        "score_seconds": round(time.perf_counter() - began, 3),
+        "split": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
+    }
+    states = {step: of_stack[m] for step, of_stack in sorted(snapshots.items())}
+    if states:
+        record["curve"] = curve(scorer, scorer.config, states, exam, bench.curve_every)
+    if "running" in bench.measures and getattr(scorer, "needs_its_batch", False):
+        averages = scorer.config.model_copy(update={"statistics": "running"})
+        record["running"] = {"auroc": exam.auroc(again(scorer, averages, scorer.state(), exam))}
+        if states:
+            record["running"]["curve"] = curve(scorer, averages, states, exam, bench.curve_every)
+    if "fit" in bench.measures:
+        record["scores"] = seen_and_unseen(scorer, exam)
+    if "noise" in bench.measures and isinstance(scorer, ede_gan.Scorer):
+        record["noise"] = under_noise(scorer, exam, bench.curve_every)
+    return record
+
+
+def again(scorer: Any, config: Any, state: dict[str, Tensor], exam: Exam) -> Any:
+    """A scorer of the same kind with another configuration or state."""
+    return type(scorer).from_state(config, state, *exam.pixels.shape[1:3])
+
+
+def curve(scorer: Any, config: Any, states: dict[int, dict[str, Tensor]], exam: Exam, every: int) -> list[tuple[int, float]]:
+    """AUROC after so many steps, on every so manieth image: (step, AUROC)."""
+    return [(step, exam.auroc(again(scorer, config, state, exam), every)) for step, state in states.items()]
+
+
+def seen_and_unseen(scorer: Any, exam: Exam) -> dict[str, float]:
+    """The over-fitting argument of paper 001, III-A: how much lower the training images score than normal images that are new.
+
+    Returns: mean scores of `train`, `normal` and `novel` images, and `told_apart`: the AUROC of new normal images against those of
+        training, 0.5 where the detector cannot tell them apart.
+    """
+    which = exam.which
+    training = exam.scores(scorer, exam.split.train[:: -(-len(exam.split.train) // TRAINING_IMAGES)])
+    scores, novel = exam.scores(scorer, which), exam.novel[which].astype(bool)
+    both = np.concatenate([training, scores[~novel]])
+    new = np.repeat([0, 1], [len(training), int((~novel).sum())])
+    means = {"train": training.mean(), "normal": scores[~novel].mean(), "novel": scores[novel].mean()}
+    return {name: round(float(value), 6) for name, value in means.items()} | {"told_apart": round(metrics.auroc(both, new), 6)}
+
+
+@torch.inference_mode()
+def under_noise(scorer: ede_gan.Scorer, exam: Exam, every: int) -> dict[str, dict[str, float]]:
+    """AUROC of one network's latent score ‖z - ẑ‖₂ and image score |x - x̂|₁, under Gaussian noise on the test images.
+
+    Returns: by the noise's standard deviation, `latent` (not for a network without a second encoder) and `image`.
+    """
+    which = exam.which[::every]
+    found = {}
+    for sigma in NOISE:
+        rng = torch.Generator().manual_seed(0)
+        scores: dict[str, list[Tensor]] = {"latent": [], "image": []}
+        for part in exam.tensor(which):
+            x = part + sigma * torch.randn(part.shape, generator=rng).to(part.device)
+            x_hat, z, z_hat = outputs(scorer, x)
+            scores["image"].append((x - x_hat).abs().flatten(1).mean(1))
+            if z_hat is not None:
+                scores["latent"].append((z - z_hat).norm(dim=1))
+        by_name = {name: torch.cat(parts).cpu().numpy() for name, parts in scores.items() if parts}
+        found[f"{sigma:g}"] = {name: round(metrics.auroc(values, exam.novel[which]), 6) for name, values in by_name.items()}
+    return found
+
+
+def outputs(scorer: ede_gan.Scorer, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """x̂, z and ẑ of images (n, C, S, S), in batches of training's size where the normalization is over a batch."""
+    parts = [scorer.scoring.net(part) for part in (x.split(scorer.config.batch_size) if scorer.needs_its_batch else [x])]
+    x_hat, z, z_hat = zip(*parts, strict=True)
+    return torch.cat(x_hat), torch.cat(z), None if z_hat[0] is None else torch.cat(z_hat)
