@@ -1,5 +1,6 @@
 """Formulas that two or more methods use, unreduced: one value per image."""
 
+import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -50,6 +51,19 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     if real.dim() != 1:
         raise ValueError(f"logits are (N,), one an image, not {tuple(real.shape)}")
     return (softplus(-real) + softplus(fake)) / 2
+
+
+def contrast_loss(s: Tensor, s_novel: Tensor) -> Tensor:
+    """Cross-entropy of normal against made-up novel images where exp(-score) is the probability of being normal, one value per pair.
+
+        L_c = s - log(1 - exp(-s′))          (the hypersphere classifier of Ruff et al., 2021, Eq. 3, with the score as the distance)
+
+    Args: s, s_novel: scores of normal and of novel images, at least 0, (N,).   Returns: (N,), not reduced.
+    Raises: ValueError when their shapes differ.
+    Deviation: 1e-4 is added to s′, so that a score of 0 has a finite loss.
+    """
+    same_shape(s, s_novel)
+    return s - torch.log(-torch.expm1(-s_novel - 1e-4))
 
 
 def same_shape(a: Tensor, b: Tensor) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from novelette.losses import discriminator_loss, generator_loss, reconstruction_l1
+from novelette.losses import contrast_loss, discriminator_loss, generator_loss, reconstruction_l1
 
 # A sum of a few thousand float32 numbers in two orders agrees to about 1e-6.
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
@@ -111,3 +111,22 @@ def test_a_single_row_is_not_broadcast_over_the_others(which):
     args[which] = args[which][:1]
     with pytest.raises((ValueError, RuntimeError)):
         generator_loss(*args, w_con=1, w_enc=1, w_adv=1)
+
+
+def test_contrast_by_hand():
+    """exp(-s) is the probability of being normal: two coins, -log of each one's right side."""
+    s, s_novel = torch.tensor([0.5, 0.0]), torch.tensor([2.0, 1.0])
+    by_hand = [-math.log(math.exp(-0.5)) - math.log(1 - math.exp(-2.0)), 0.0 - math.log(1 - math.exp(-1.0))]
+    assert contrast_loss(s, s_novel).tolist() == pytest.approx(by_hand, abs=1e-3)  # the 1e-4 that is added to s'
+
+
+def test_contrast_is_finite_at_zero_and_falls_as_the_novel_score_rises():
+    s = torch.zeros(3)
+    losses = contrast_loss(s, torch.tensor([0.0, 1.0, 50.0]))
+    assert losses.isfinite().all()
+    assert losses[0] > losses[1] > losses[2] >= 0
+
+
+def test_contrast_refuses_other_shapes():
+    with pytest.raises(ValueError, match="differ"):
+        contrast_loss(torch.zeros(3), torch.zeros(3, 1))

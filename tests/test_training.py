@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from novelette import training
+from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.methods import ede_gan
 from novelette.training import Batches, Diverged, Interrupted, Run, batches, descend, generators, pick_device, set_learning_rate
@@ -66,6 +67,22 @@ def same_weights(a, b):
 
 
 # Batches
+def test_shifted_pictures_are_the_pictures_moved_with_their_edges_drawn_out():
+    image = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8)
+    padded = torch.nn.functional.pad(image.float(), (2, 2, 2, 2), mode="replicate")
+    possible = [as_tensor(padded[..., i : i + 8, j : j + 8].byte()) for i in range(5) for j in range(5)]
+    found = set()
+    for step in range(200):
+        (moved,) = batches([image], 1, [0], torch.device("cpu"), shift=2)[step].flatten(0, 1)
+        found |= {number for number, candidate in enumerate(possible) if torch.equal(moved, candidate[0])}
+    assert found == set(range(25))  # all of them come up, and nothing else: an unknown one would be missing here
+    stream = batches([image], 4, [0], torch.device("cpu"), shift=2)
+    assert torch.equal(stream[7], batches([image], 4, [0], torch.device("cpu"), shift=2)[7])
+
+
+def test_no_shift_leaves_pictures_as_they_are():
+    image = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8)
+    assert torch.equal(batches([image], 1, [0], torch.device("cpu"))[3][:, 0], as_tensor(image))
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 5, 11, 30])

@@ -21,6 +21,7 @@ from novelette.snapshots import States
 
 FORWARD = 500  # images at once
 TRAINING_IMAGES = 1_000  # that are scored again
+PASSES = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # px
 NOISE = (0.0, 0.1, 0.2, 0.4, 0.8)  # standard deviations of Gaussian noise on pixels in [-1, 1]
 
 
@@ -52,6 +53,11 @@ class Exam:
             scorer.module().to(self.device)
         return torch.cat([scorer.score(part) for part in self.tensor(which)]).float().cpu().numpy()
 
+    def scores_of_passes(self, scorer: Any, which: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The mean score of each image and its copies moved by one pixel, (n,)."""
+        passes = [[scorer.score(part.roll(by, (2, 3))) for part in self.tensor(which)] for by in PASSES]
+        return torch.stack([torch.cat(parts) for parts in passes]).mean(0).float().cpu().numpy()
+
     def auroc(self, scorer: Any, every: int = 1) -> float:
         """Of every so manieth image."""
         which = self.which[::every]
@@ -76,6 +82,9 @@ def measured(bench: Bench, scorer: Any, snapshots: dict[int, States], m: int, ex
         record["running"] = {"auroc": exam.auroc(again(scorer, averages, scorer.state(), exam))}
         if states:
             record["running"]["curve"] = curve(scorer, averages, states, exam, bench.curve_every)
+    if "passes" in bench.measures:
+        which = exam.which
+        record["passes"] = round(metrics.auroc(exam.scores_of_passes(scorer, which), exam.novel[which]), 6)
     if "fit" in bench.measures:
         record["scores"] = seen_and_unseen(scorer, exam)
     if "noise" in bench.measures and isinstance(scorer, ede_gan.Scorer):

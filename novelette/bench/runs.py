@@ -10,9 +10,9 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from novelette.data.named import NamedSet, class_index
 from novelette.distill import progressive
@@ -21,12 +21,17 @@ from novelette.fitting import adjusted, configured
 from novelette.methods import ede_gan
 from novelette.settings import explain
 
+Names = Annotated[
+    tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given or ())
+]  # one name, or several
+
 
 class Entry(BaseModel, frozen=True, extra="forbid"):
     """One row of a table: a method with its settings.
 
     Attributes:
         label: the row's name.   recipe: start from our recipe or from the paper's.   config: the method's settings.
+        paper: the published column that this row stands against.
         stack: train up to so many classes at once, as one program (novelette.nets); 1 trains them one by one.
     """
 
@@ -34,6 +39,7 @@ class Entry(BaseModel, frozen=True, extra="forbid"):
     method: str
     recipe: Literal["ours", "paper"] = "ours"
     config: dict[str, Any] = {}
+    paper: str | None = None
     stack: int = Field(1, ge=1, le=1000)
 
 
@@ -42,12 +48,14 @@ class Student(BaseModel, frozen=True, extra="forbid"):
 
     Attributes:
         teacher: the label of its teacher's row.   config: the distillation's settings (novelette.distill.progressive).
+        paper: the published column that this row stands against.
     """
 
     label: str
     teacher: str
     recipe: Literal["ours", "paper"] = "ours"
     config: dict[str, Any] = {}
+    paper: str | None = None
     stack: int = Field(1, ge=1, le=1000)
 
 
@@ -57,13 +65,14 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     Attributes:
         data, protocol, classes, seeds: every combination is run; no classes means all of the set's.
         size: of the images, px.
-        published: the table of novelette/bench/published to stand beside it.
+        published: the table of novelette/bench/published to stand beside it, or several.
         beside: other benches of the same folder whose rows, if they have records, stand in the table too, such as kNN's.
         threads: of one run.
         curve: points of every run's course: snapshots, evenly spaced over its training, that are scored after its end.
         curve_every: the course, and the scores under noise, are of every so manieth test image.
         measures: what else is measured of every run: `fit`, scores of training images against new ones; `noise`, AUROC under noise on
-            the test images; `running`, a network with BatchNorm scored by its running averages, too.
+            the test images; `passes`, the mean score of an image and its copies moved by one pixel; `running`, a network with BatchNorm
+            scored by its running averages.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -73,12 +82,12 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     classes: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
     size: int = Field(32, ge=8, le=256)
-    published: str | None = None
+    published: Names = ()
     beside: tuple[str, ...] = ()
     threads: int = Field(1, ge=1, le=64)
     curve: int = Field(0, ge=0, le=1000)
     curve_every: int = Field(1, ge=1, le=1000)
-    measures: tuple[Literal["fit", "noise", "running"], ...] = ()
+    measures: tuple[Literal["fit", "noise", "passes", "running"], ...] = ()
     detectors: tuple[Entry, ...] = Field(min_length=1)
     students: tuple[Student, ...] = ()
 

@@ -108,7 +108,7 @@ def distil_many(
     teacher = Gan(own.model_copy(update=recipe), channels, size, device, models)
     teacher.take(teachers)
     weights = {"w_1": config.w_1, "w_x": config.w_x, "w_2": config.w_2}
-    x_of = batches(images, config.batch_size, seeds, device)
+    x_of = batches(images, config.batch_size, seeds, device, shift=own.shift)
     watch = Watch(steps, models, run)
     parts = student.parts("student.") | teacher.parts("teacher.")
     for step in run.steps(steps * len(phases), parts, seed=seeds[0], images=config.batch_size * models):

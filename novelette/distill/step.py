@@ -8,10 +8,8 @@ from torch import Tensor
 
 from novelette.distill.structures import Structure
 from novelette.losses import reconstruction_l1, same_shape
-from novelette.methods.ede_gan import Gan
+from novelette.methods.ede_gan import Gan, Outputs
 from novelette.nets import each
-
-Outputs = tuple[Tensor, Tensor, Tensor | None]  # x̂, z₁, z₂ of a generator; z₂ is None for the pipeline `ed`
 
 
 def distillation_loss(
@@ -51,19 +49,21 @@ def update(
     Returns: the student's reconstructions, and the losses by name, (B * M,) each.
     """
     with nullcontext() if structure.teacher_g else torch.no_grad():
-        out_t = teacher.net(x)
-    out_s = student.net(x)
+        out_t, turned_t = teacher.net(x), teacher.turned(x, step)
+    out_s, turned_s = student.net(x), student.turned(x, step)
     losses = {"k": match(out_t, out_s, weights, student.models, learner="student")}
+    if turned_t is not None and turned_s is not None:  # what the teacher has learnt of turned copies, the student learns too
+        losses["k"] = losses["k"] + match(turned_t, turned_s, weights, student.models, learner="student")
 
     if structure.teacher_g:  # the teacher keeps its own game
-        losses["g_t"], f = teacher.generator_loss(x, *out_t)
+        losses["g_t"], f = teacher.generator_loss(x, out_t, turned_t)
         follows = match(out_t, out_s, weights, student.models, learner="teacher") if teacher_follows else 0.0
         teacher.descend_g(losses["g_t"] + follows)
         if structure.teacher_d:
             losses["d_t"] = teacher.descend_d(f, out_t[0], seeds, step)
 
     if structure.student_g:  # the student plays its own, and follows
-        losses["g_s"], f = student.generator_loss(x, *out_s)
+        losses["g_s"], f = student.generator_loss(x, out_s, turned_s)
         student.descend_g(losses["g_s"] + losses["k"])
         if structure.student_d:
             losses["d_s"] = student.descend_d(f, out_s[0], seeds, step)

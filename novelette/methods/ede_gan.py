@@ -14,10 +14,11 @@ import torch
 from pydantic import BaseModel, model_validator
 from torch import Tensor, nn
 from torch.optim import Adam
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
-from novelette.losses import discriminator_loss, generator_loss, reconstruction_l1
+from novelette.losses import contrast_loss, discriminator_loss, generator_loss, reconstruction_l1
 from novelette.nets import Decoder, Encoder, block_widths, draw_weights, each, per_model
 from novelette.settings import Widths, setting
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
@@ -25,6 +26,8 @@ from novelette.watch import Watch
 from novelette.whitening import whitening
 
 PAPER = "Zhang, Chen, Sun, Xu: P-KDGAN (IJCAI 2020), and Zhang, Dong, Peng, Chen: New Perspective on Progressive GANs Distillation (2021)"
+
+Outputs = tuple[Tensor, Tensor, Tensor | None]  # x̂, z, ẑ of a generator; ẑ is None for the pipeline `ed`
 
 CRITIC = "critic."  # before the names of D's weights in a scorer's state
 WHITEN_ON = 4_000  # images; more do not change the latents' spread
@@ -47,14 +50,25 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     batch_size: int = setting(8, "pictures an update", ge=1, le=4096)
     learning_rate: float = setting(0.002, "Adam's step size, of G and of D", gt=0, le=1)
     schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
+    average: float = setting(0.0, "decay of the running average of G's weights, which is what scores; 0: the last weights do", ge=0, lt=1)
+    shift: int = setting(0, "training pictures are moved by up to so much, at random, their edges drawn out", unit="px", ge=0, le=64)
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean", ge=0, lt=1)
     beta2: float = setting(0.99, "Adam's decay of the gradient's square", ge=0, lt=1)
     w_con: float = setting(10.0, "weight of the image reconstruction loss", ge=0, le=1e4)
     w_enc: float = setting(1.0, "weight of the latent reconstruction loss", ge=0, le=1e4)
     w_adv: float = setting(1.0, "weight of the feature matching loss", ge=0, le=1e4)
+    w_turned: float = setting(
+        0.0, "weight of the contrast with turned copies: for pictures whose upright is known, with --pipeline ede", ge=0, le=1e4
+    )
     distance: Literal["mahalanobis", "euclidean"] = setting(
         "mahalanobis", "of z and ẑ, with --pipeline ede: in units of their spread on the training pictures, or plain as in the papers"
     )
+
+    @model_validator(mode="after")
+    def _turned_are_scored_by_latents(self) -> "Config":
+        if self.w_turned and self.pipeline != "ede":
+            raise ValueError("--w-turned needs --pipeline ede: the contrast is of the score between latents")
+        return self
 
     @model_validator(mode="after")
     def _one_statistics(self) -> "Config":
@@ -119,6 +133,8 @@ class Gan:
         self.config, self.channels, self.size, self.models = config, channels, size, models
         self.net = Generator(config, channels, size, models).to(device).train()
         self.critic = Discriminator(config, channels, size, models).to(device).train()
+        ema = get_ema_multi_avg_fn(config.average)
+        self.average = AveragedModel(self.net, multi_avg_fn=ema) if config.average else None
         betas = (config.beta1, config.beta2)
         self.opt_g = Adam(self.net.parameters(), config.learning_rate, betas, fused=True)
         self.opt_d = Adam(self.critic.parameters(), config.learning_rate, betas, fused=True)
@@ -143,21 +159,39 @@ class Gan:
     def parts(self, prefix: str = "") -> dict[str, HasState]:
         """What a checkpoint holds."""
         parts: dict[str, HasState] = {"net": self.net, "critic": self.critic, "opt_g": self.opt_g, "opt_d": self.opt_d}
+        if self.average is not None:
+            parts["average"] = self.average
         return {prefix + name: part for name, part in parts.items()}
 
     def set_learning_rate(self, step: int, steps: int) -> None:
         for optimizer in (self.opt_g, self.opt_d):
             set_learning_rate(optimizer, self.config.learning_rate, self.config.schedule, step, steps)
 
-    def generator_loss(self, x: Tensor, x_hat: Tensor, z: Tensor, z_hat: Tensor | None) -> tuple[Tensor, Tensor]:
-        """L_g (P-KDGAN, Eq. 5), (B * M,), and D's features of x, which the discriminator's step uses again."""
+    def turned(self, x: Tensor, step: int) -> Outputs | None:
+        """What G makes of copies of images (B, M * C, S, S) turned by 90°, 180° or 270°, step by step; None where w_turned is 0."""
+        if not self.config.w_turned:
+            return None
+        out: Outputs = self.net(x.rot90(1 + step % 3, (2, 3)))
+        return out
+
+    def generator_loss(self, x: Tensor, out: Outputs, turned: Outputs | None) -> tuple[Tensor, Tensor]:
+        """L_g (P-KDGAN, Eq. 5), (B * M,), and D's features of x, which the discriminator's step uses again.
+
+        Deviation: with w_turned > 0 there is a fifth term, the contrast of ⟨(z - ẑ)²⟩ on the images and on their turned copies.
+        """
+        x_hat, z, z_hat = out
         f, f_hat = self.critic.features(x), self.critic.features(x_hat)
         terms = (each(t, self.models) for t in (x, x_hat, z, z if z_hat is None else z_hat, f.detach(), f_hat))
-        return generator_loss(*terms, w_con=self.config.w_con, w_enc=self.config.w_enc, w_adv=self.config.w_adv), f
+        l_g = generator_loss(*terms, w_con=self.config.w_con, w_enc=self.config.w_enc, w_adv=self.config.w_adv)
+        if turned is not None:
+            l_g = l_g + self.config.w_turned * contrast_loss(*(each(_gap(o), self.models).square().mean(1) for o in (out, turned)))
+        return l_g, f
 
     def descend_g(self, l: Tensor) -> None:
         """G's step down a loss (B * M,). The sum over models keeps their gradients apart; D's weights stay."""
         descend(self.opt_g, per_model(l, self.models).sum())
+        if self.average is not None:
+            self.average.update_parameters(self.net)
 
     def descend_d(self, f: Tensor, x_hat: Tensor, seeds: Sequence[int], step: int) -> Tensor:
         """D's step: max log D(x) + log(1 - D(x̂)). A D that has won is drawn anew, its Adam moments stay.
@@ -175,7 +209,8 @@ class Gan:
 
     def scorers(self, images: Sequence[Tensor]) -> list["Scorer"]:
         """The M models as plain scorers on the CPU, with copies of their weights.   Args: images: what each was trained on."""
-        state = {name: value.detach().cpu() for name, value in joined(self.net.state_dict(), self.critic.state_dict()).items()}
+        net = self.net if self.average is None else self.average.module
+        state = {name: value.detach().cpu() for name, value in joined(net.state_dict(), self.critic.state_dict()).items()}
         parts = {name: value.chunk(self.models) if value.dim() else [value] * self.models for name, value in state.items()}
         of_model = ({name: part[m].clone() for name, part in parts.items()} for m in range(self.models))
         scorers = [Scorer.from_state(self.config, weights, self.channels, self.size) for weights in of_model]
@@ -199,13 +234,14 @@ def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], 
         raise InputError("models stacked into one program take the same number of steps: give steps instead of epochs, or do not stack")
     gan = Gan(config, channels, size, device, models)
     gan.draw(seeds)
-    x_of = batches(images, config.batch_size, seeds, device)
+    x_of = batches(images, config.batch_size, seeds, device, shift=config.shift)
     watch = Watch(steps, models, run)
     for step in run.steps(steps, gan.parts(), seed=seeds[0], images=config.batch_size * models):
         gan.set_learning_rate(step, steps)
         x = x_of[step].flatten(1, 2)  # (B, M * C, S, S)
-        x_hat, z, z_hat = gan.net(x)
-        l_g, f = gan.generator_loss(x, x_hat, z, z_hat)
+        out: Outputs = gan.net(x)
+        x_hat = out[0]
+        l_g, f = gan.generator_loss(x, out, gan.turned(x, step))
         gan.descend_g(l_g)
         l_d = gan.descend_d(f, x_hat, seeds, step)
         if run.wants_log(step):
@@ -213,6 +249,12 @@ def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], 
         if step + 1 in run.snapshot_steps:
             run.keep(step + 1, [scorer.state() for scorer in gan.scorers(images)])
     return gan.scorers(images)
+
+
+def _gap(out: Outputs) -> Tensor:
+    _, z, z_hat = out
+    assert z_hat is not None
+    return z - z_hat
 
 
 def joined(net: dict[str, Tensor], critic: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -230,3 +230,19 @@ def test_steps_are_the_algorithm_written_out(structure, follows):
     ended = weights_of(teacher.net, teacher.critic, student.net, student.critic)
     for ours, expected in zip(ended, written_out(structure, follows, 4), strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-9)  # sums in another order, in float64, through Adam's division
+
+
+@pytest.mark.parametrize("structure", [1, 2, 3, 4])
+def test_a_teacher_of_turned_copies_teaches_them_too(structure):
+    """K_l is of the images and of their turned copies; only structures with the student's own game have its contrast besides."""
+    turning = TEACHER.model_copy(update={"w_turned": 2.0})
+    x, at = images(), 4
+    teacher, student = gans(turning)
+    by_hand = match(teacher.net(x), student.net(x), ONES, 1, learner="student")
+    y = x.rot90(1 + at % 3, (2, 3))
+    by_hand = by_hand + match(teacher.net(y), student.net(y), ONES, 1, learner="student")
+    own, _ = student.generator_loss(x, student.net(x), student.net(y))
+    _, losses = step(x, teacher, student, structure, at=at)
+    torch.testing.assert_close(losses["k"], by_hand)
+    if structure in (2, 4):
+        torch.testing.assert_close(losses["g_s"], own)

@@ -353,3 +353,57 @@ def test_the_discriminator_is_kept_for_who_trains_on_and_takes_no_part_in_scores
     other = {name: torch.zeros_like(tensor) for name, tensor in critic.items()}
     x = as_tensor(pictures(4))
     assert torch.equal(Scorer.from_state(scorer.config, state | other, 1, 32).score(x), scorer.score(x))
+
+
+def test_the_running_average_scores_by_hand():
+    """After two steps from w0 the average is d w1 + (1 - d) w2: it begins at the first step's weights."""
+    config = tiny(average=0.75, steps=2, schedule="constant", distance="euclidean")
+    averaged = trained(config).state()
+    one, two = (trained(config.model_copy(update={"average": 0.0, "steps": steps})).state() for steps in (1, 2))
+    for name, value in averaged.items():
+        by_hand = two[name] if name.startswith("critic.") else 0.75 * one[name] + 0.25 * two[name]
+        torch.testing.assert_close(value, by_hand, rtol=1e-5, atol=1e-7)  # float32
+
+
+def test_the_running_average_is_of_each_stacked_model_alone():
+    config, images = tiny(average=0.9, steps=6), [pictures(seed=0), pictures(seed=1)]
+    together = fit_many(images, config, seeds=[0, 1], device=CPU, run=Run())
+    for m, scorer in enumerate(together):
+        for name, value in trained(config, seed=m, images=images[m]).state().items():
+            # tolerance: float32 sums in another order, then whitened
+            torch.testing.assert_close(scorer.state()[name], value, rtol=1e-2, atol=1e-3)
+
+
+def test_the_running_average_is_part_of_the_checkpoint():
+    assert "average" in ede_gan.Gan(tiny(average=0.9), 1, 32, CPU).parts()
+    assert "average" not in ede_gan.Gan(tiny(), 1, 32, CPU).parts()
+
+
+def test_turned_copies_come_to_score_high():
+    """Pictures bright at the top: after training with the contrast their turned copies score higher, without it hardly."""
+    ramp = torch.linspace(255, 0, 32).reshape(1, 1, 32, 1).expand(40, 1, 32, 32)
+    noise = torch.randint(0, 40, (40, 1, 32, 32), generator=torch.Generator().manual_seed(0))
+    images = (ramp * 0.8 + noise).to(torch.uint8)
+    ratio = {}
+    for w_turned in (0.0, 1.0):
+        scorer = trained(tiny(w_turned=w_turned, steps=150, latent=16, distance="euclidean"), images=images)
+        upright = as_tensor(images)
+        ratio[w_turned] = float(scorer.score(upright.rot90(2, (2, 3))).mean() / scorer.score(upright).mean())
+    assert ratio[1.0] > 1.5 * ratio[0.0], ratio
+
+
+def test_a_weight_of_turned_copies_needs_the_latent_score():
+    with pytest.raises(ValueError, match="--w-turned needs --pipeline ede"):
+        Config(pipeline="ed", w_turned=1.0)
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_turned_copies_are_of_the_same_pictures_and_never_upright(step):
+    gan = ede_gan.Gan(tiny(w_turned=1.0), 1, 32, CPU)
+    gan.draw([0])
+    x = as_tensor(pictures(4))
+    out = gan.turned(x, step)
+    assert out is not None
+    matches = [k for k in range(4) if torch.equal(out[0], gan.net(x.rot90(k, (2, 3)))[0])]
+    assert matches == [1 + step % 3]
+    assert ede_gan.Gan(tiny(), 1, 32, CPU).turned(x, step) is None
