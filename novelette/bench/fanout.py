@@ -1,8 +1,10 @@
 """Where the runs of a bench are carried out: on processes of this machine (joblib), or on a Ray cluster (novelette.bench.on_ray)."""
 
 import importlib.util
+import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import joblib
@@ -71,6 +73,21 @@ def fan_out(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # joblib's note on memory-mapped, read-only arrays
-                yield from parallel(tasks)
+                with ctrl_c_held():
+                    ended = parallel(tasks)  # starts the processes
+                yield from ended
         except TerminatedWorkerError as error:
             raise InputError("a process of the bench was killed, as happens when memory runs out: give fewer --jobs") from error
+
+
+@contextmanager
+def ctrl_c_held() -> Iterator[None]:
+    """Ctrl-C waits, and processes that are started here never hear it: a terminal sends it to all, but only this one has to stop them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

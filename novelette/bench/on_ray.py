@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,8 +48,7 @@ def fan_out_on_ray(
     """See `novelette.bench.fanout.fan_out`. The pictures go to each machine once; a run goes where a core for each thread is free."""
     if not any(waves := list(waves)):
         return
-    begin(address, jobs * bench.threads)
-    try:
+    with joined(address, jobs * bench.threads):
         shared = ray.put(pixels), ray.put(known)
         task = ray.remote(away).options(num_cpus=cores_of(bench), num_gpus=gpus_of(device, jobs))
         for wave in waves:
@@ -62,8 +62,6 @@ def fan_out_on_ray(
                 for name, content in weights.items():
                     write_whole(known.models / name, content)
                 yield records
-    finally:
-        ray.shutdown()
 
 
 def away(
@@ -98,13 +96,20 @@ def result_of(ended: Any) -> tuple[Ended, dict[str, bytes]]:
         raise InputError(f"a machine of the cluster could not carry out a run: {last_line(str(error))}") from error
 
 
-def begin(address: str | None, cores: int) -> None:
-    """Join a cluster, or start Ray on this machine with so many cores. What Ray has to say stays in its logs."""
-    if address is not None:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-        return
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray would keep one in the home folder
-    ray.init("local", num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+@contextmanager
+def joined(address: str | None, cores: int) -> Iterator[None]:
+    """A cluster, or Ray on this machine with so many cores. What Ray has to say of a lost machine goes to standard error."""
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    with redirect_stdout(sys.stderr):
+        try:
+            if address is None:
+                os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray would keep one in the home folder
+                ray.init("local", num_cpus=cores, include_dashboard=False, **quiet)
+            else:
+                ray.init(address, **quiet)
+            yield
+        finally:
+            ray.shutdown()
 
 
 def cores_of(bench: Bench) -> int:
