@@ -116,7 +116,9 @@ Score = Callable[[Tensor], Tensor]
 
 
 def measure(scores: Sequence[Score], shape: tuple[int, int, int], macs: Sequence[int], *, seconds: float) -> list[Speed]:
-    """Speeds of several scorers on the CPU. They take turns, so a machine that is busy is busy for all, and ratios hold.
+    """Speeds of several scorers on the CPU. They take turns, so a machine that is busy is busy for all.
+
+    Still a long call is interrupted more often than a short one: on a busy machine the ratios flatter the smaller network.
 
     Args:
         scores: each (N, C, S, S) to (N,).   shape: (C, S, S).   macs: of one image, each; from these the size of its batches.
