@@ -197,15 +197,40 @@ def bench(
         device: where to train.
     """
     from novelette.bench.engine import run_bench
-    from novelette.bench.runs import read_bench
-    from novelette.bench.table import table
+    from novelette.bench.found import find
+    from novelette.bench.table import table as table_of
 
     if not 1 <= jobs <= 256:
         raise InputError(f"--jobs {jobs} is not from 1 to 256")
-    read = read_bench(file)
-    records = run_bench(read, results, data_roots=data_root, jobs=jobs, engine=engine, address=address, device=device, bar=True)
-    print(table(read, records))
+    found = find(file, results)
+    records = run_bench(found.bench, results, data_roots=data_root, jobs=jobs, engine=engine, address=address, device=device, bar=True)
+    print(table_of(found.bench, records, found.rows_beside))
     return 1 if any("error" in record for record in records) else 0
+
+
+def table(
+    name: Annotated[Positional[str], arg(metavar="NAME")],
+    benchmarks: Path = Path("benchmarks"),
+    results: Path = Path("results"),
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+) -> int:
+    """Show what the records of a bench hold: tables beside the printed figures, and plots. Nothing is trained.
+
+    Args:
+        name: of a bench, or of a page that names several, in the folder of --benchmarks, without .toml.
+        benchmarks: the folder of bench files.
+        results: the folder of records.
+        output: a folder for the page, NAME.md, and its plots, NAME-*.svg and .png; printed as Markdown without plots if not given.
+    """
+    from novelette.bench.page import make, text_of, write
+
+    page = make(name, benchmarks, results)
+    if output is None:
+        print(text_of(page, figures=False), end="")
+    else:
+        paths = write(page, output)
+        print(f"{paths[-1]}: {len(paths) // 2} plots beside it, each as .svg and .png")
+    return 0
 
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -218,6 +243,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "methods": methods,
     "data": data,
     "bench": bench,
+    "table": table,
 }
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from novelette import metrics, watch
 from novelette.bench import engine
+from novelette.bench.printed import published
 from novelette.bench.runs import Bench, Entry, Records, current, expand, read_bench, stacks
-from novelette.bench.table import published, table
+from novelette.bench.table import table
 from novelette.cli import main
 from novelette.data.named import load_named
 from novelette.data.protocol import PARTING

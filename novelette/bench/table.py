@@ -1,69 +1,112 @@
 """A bench's records as a table: a row a class, ours as mean ± std (n), the published figures beside them."""
 
-import tomllib
-from collections import defaultdict
-from importlib.resources import files
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
-
+from novelette.bench.cells import Figures, Record, bold, cell, difference, figures_of, markdown, mean, number, over_classes
+from novelette.bench.printed import Column, Printed, printed
 from novelette.bench.runs import Bench
-from novelette.errors import InputError
+
+MANY = 12  # detectors; more stand below one another
 
 
-def published(name: str) -> dict[str, Any]:
-    """A file of novelette/bench/published: `source`, and AUROC by column and class. Raises: InputError when there is none."""
-    path = files("novelette.bench").joinpath("published", f"{name}.toml")
-    if not path.is_file():
-        raise InputError(f"there are no published figures {name!r}")
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+@dataclass(frozen=True)
+class Row:
+    """A row of a bench, which is a column of its table.
 
-
-def table(bench: Bench, records: list[dict[str, Any]]) -> str:
-    """The records of a bench in Markdown. A cell is the mean over seeds, ± their standard deviation and (n) where there are several.
-
-    The last row is the mean over classes, of those columns that have them all; ± there is over seeds.
+    Attributes:
+        figures: AUROC by class and seed.   paper: what it stands against.
     """
-    cells: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for record in records:
-        if "error" not in record:
-            cells[record["label"]][record["normal"]][record["seed"]] = record["auroc"]
-    labels = [entry.label for entry in bench.rows if entry.label in cells]
-    rows = list(dict.fromkeys(record["normal"] for record in records))
-    paper: dict[str, Any] = published(bench.published) if bench.published else {"source": "", "columns": {}}
-    columns = paper["columns"]
-    heads = ["normal class", *labels, *(f"{column} ({paper['source']})" for column in columns)]
-    lines = ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
-    for normal in rows:
-        ours = [_cell(list(cells[label][normal].values())) for label in labels]
-        theirs = [_number(columns[column].get(normal)) for column in columns]
-        lines.append("| " + " | ".join([normal, *ours, *theirs]) + " |")
-    ours = [_mean_cell(cells[label], rows) for label in labels]
-    theirs = [_number(_column_mean(columns[column], rows)) for column in columns]
-    lines.append("| " + " | ".join([f"**mean of {len(rows)}**", *(f"**{cell}**" if cell else "" for cell in ours), *theirs]) + " |")
-    failed = [f"{r['label']}, {r['normal']}, seed {r['seed']}: {r['error']}" for r in records if "error" in r]
-    return "\n".join(lines + [f"\nfailed: {line}" for line in failed]) + "\n"
+
+    label: str
+    figures: Figures
+    paper: Column | None = None
 
 
-def _cell(values: list[float]) -> str:
-    if len(values) < 2:
-        return _number(values[0] if values else None)
-    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f} ({len(values)})"
+def rows_of(bench: Bench, records: Sequence[Record], tables: Printed) -> list[Row]:
+    """The rows that have records, in the bench's order. Raises: InputError for a row whose published column is in no table."""
+    rows = []
+    for entry in bench.rows:
+        paper = None if entry.paper is None else tables.column(entry.label, entry.paper)
+        figures = figures_of((r for r in records if r["label"] == entry.label and "error" not in r), lambda record: record["auroc"])
+        if figures:
+            rows.append(Row(entry.label, figures, paper))
+    return rows
 
 
-def _mean_cell(by_class: dict[str, dict[int, float]], rows: list[str]) -> str:
-    if any(normal not in by_class for normal in rows):
-        return ""
-    seeds = set.intersection(*(set(by_class[normal]) for normal in rows))
-    return _cell([float(np.mean([by_class[normal][seed] for normal in rows])) for seed in sorted(seeds)])
+def table(bench: Bench, records: Sequence[Record], beside: Sequence[Row] = ()) -> str:
+    """The records of a bench in Markdown, with rows of other benches beside them, and what failed."""
+    tables = printed(bench.published)
+    classes = list(dict.fromkeys(record["normal"] for record in records))
+    failed = "".join(f"\nfailed: {line}\n" for line in failures(records))
+    return classes_table([*rows_of(bench, records, tables), *beside], classes, tables) + "\n" + failed
 
 
-def _column_mean(column: dict[str, float], rows: list[str]) -> float | None:
-    """The printed mean where the rows are all of the classes, else the mean of the printed rows."""
-    if set(column) - {"mean"} == set(rows) or set(column) == {"mean"}:
-        return column.get("mean")
-    return float(np.mean([column[normal] for normal in rows])) if all(normal in column for normal in rows) else None
+def failures(records: Sequence[Record]) -> list[str]:
+    """A line a failed run."""
+    return [f"{r['label']}, {r['normal']}, seed {r['seed']}: {r['error']}" for r in records if "error" in r]
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+def classes_table(rows: Sequence[Row], classes: Sequence[str], tables: Printed) -> str:
+    """A row a class; of more than MANY detectors, a row a detector.
+
+    A cell is the mean over seeds, ± their standard deviation and (n) where there are several. The mean over classes is of those that have
+    them all; ± there is over seeds.
+    """
+    return _by_class(rows, classes, tables) if len(rows) <= MANY else _by_row(rows, classes, tables)
+
+
+def _by_class(rows: Sequence[Row], classes: Sequence[str], tables: Printed) -> str:
+    """A row that stands against a published column is followed by that column and the difference, where the paper prints classes. Where it
+    prints a mean alone, that stands below the mean. Published columns that no row stands against follow at the right."""
+    heads, lines = ["normal class"], [[normal] for normal in classes]
+    last, theirs, gaps = [f"**mean of {len(classes)}**"], ["printed mean"], ["difference"]
+    for row in rows:
+        values = [list(row.figures.get(normal, {}).values()) for normal in classes]
+        means = over_classes(row.figures, classes)
+        _add(heads, lines, last, row.label, [cell(own) for own in values], bold(cell(means)))
+        if row.paper is None:
+            theirs, gaps = [*theirs, ""], [*gaps, ""]
+        elif row.paper.by_class:
+            printed_values, printed_mean = [row.paper.by_class.get(normal) for normal in classes], row.paper.mean(classes)
+            _add(heads, lines, last, _head(row.paper), [number(value) for value in printed_values], number(printed_mean))
+            apart = [difference(mean(own), value) for own, value in zip(values, printed_values, strict=True)]
+            _add(heads, lines, last, "difference", apart, bold(difference(mean(means), printed_mean)))
+            theirs, gaps = [*theirs, "", "", ""], [*gaps, "", "", ""]
+        else:
+            theirs.append(f"{row.paper.words(classes)}, {_head(row.paper)}")
+            gaps.append(difference(mean(means), row.paper.mean(classes)))
+    for column in _others(rows, tables):
+        _add(heads, lines, last, _head(column), [number(column.by_class.get(normal)) for normal in classes], column.words(classes))
+        theirs, gaps = [*theirs, ""], [*gaps, ""]
+    return markdown(heads, [*lines, last, *(line for line in (theirs, gaps) if any(line[1:]))])
+
+
+def _add(heads: list[str], lines: list[list[str]], last: list[str], head: str, cells: Sequence[str], mean_cell: str) -> None:
+    """One column more."""
+    heads.append(head)
+    last.append(mean_cell)
+    for line, text in zip(lines, cells, strict=True):
+        line.append(text)
+
+
+def _by_row(rows: Sequence[Row], classes: Sequence[str], tables: Printed) -> str:
+    """A row a detector, and below them a row a published column."""
+    lines = []
+    for row in rows:
+        means = over_classes(row.figures, classes)
+        paper = [row.paper.words(classes), difference(mean(means), row.paper.mean(classes))] if row.paper else ["", ""]
+        lines.append([row.label, *(cell(list(row.figures.get(normal, {}).values())) for normal in classes), bold(cell(means)), *paper])
+    for column in tables.columns.values():
+        lines.append([_head(column), *(number(column.by_class.get(normal)) for normal in classes), column.words(classes), "", ""])
+    return markdown(["detector", *classes, f"mean of {len(classes)}", "printed", "difference"], lines)
+
+
+def _others(rows: Sequence[Row], tables: Printed) -> list[Column]:
+    """Published columns that no row stands against."""
+    taken = {row.paper.name for row in rows if row.paper}
+    return [column for name, column in tables.columns.items() if name not in taken]
+
+
+def _head(column: Column) -> str:
+    return f"{column.name} ({column.source})"

@@ -21,6 +21,7 @@ from novelette.data.sources import ArraySource, FolderSource, Source
 from novelette.errors import InputError
 
 DATA_VARIABLE = "NOVELETTE_DATA"
+DIGITS = tuple("0123456789")
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ _SETS: Mapping[str, _Set] = MappingProxyType(
             _holds_idx,
             f"mnist/ with {_IDX_LAYOUT}",
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
-            tuple("0123456789"),
+            DIGITS,
             read_idx_set,
             {"0fe4155b4536abcdb684d6d0e4a620bd85612419c6b96630a1371b769caddbb5": "MNIST"},
         ),
@@ -220,6 +221,15 @@ def load_named(
     return NamedSet(name, f"{spec.title} ({words}{len(source):,} pictures, contents unchecked)", source, labels, is_train, spec.classes)
 
 
+def outline(name: str) -> NamedSet:
+    """A set's name, title and classes without its pictures, for what needs to know no more. Raises: InputError for an unknown name."""
+    if name not in NAMES:
+        raise InputError(f"{name} is not a named data set: choose one of {', '.join(NAMES)}")
+    title, classes = ("digits", DIGITS) if name == "digits" else (_SETS[name].title, _SETS[name].classes)
+    none = np.zeros(0, np.int64)
+    return NamedSet(name, title, FolderSource(files=()), none, none.astype(bool), classes)
+
+
 def overview(given: Sequence[Path | str] = ()) -> list[str]:
     """A line a set: its name, where it was found, or how it can be had."""
     lines = ["digits           comes with scikit-learn"]
@@ -308,7 +318,7 @@ def _digits() -> NamedSet:
     pixels = np.rint(values.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     labels = target.astype(np.int64)
     names = tuple(f"{i:04d}" for i in range(len(labels)))
-    return _from_arrays("digits", "digits", Arrays(pixels, labels, random_split(labels, 2, 3), names), tuple("0123456789"))
+    return _from_arrays("digits", "digits", Arrays(pixels, labels, random_split(labels, 2, 3), names), DIGITS)
 
 
 def _magnetic_tile(folder: Path) -> NamedSet:

@@ -1,0 +1,47 @@
+"""Where a page's figures come from: commands, machines, hours, dates, commits and versions, as the records say."""
+
+from collections.abc import Iterable, Sequence
+
+from novelette.bench.cells import Record
+from novelette.bench.found import Found
+from novelette.bench.table import failures
+from novelette.words import seconds_words
+
+
+def origins(every: Sequence[Found], folder: str, name: str) -> str:
+    """The end of a page, Markdown.   Args: folder: that holds the bench files.   name: of the page."""
+    beside = {other.bench.name: other for found in every for other in found.beside}
+    own = {found.bench.name for found in every}
+    blocks = [
+        "## Where these figures come from",
+        f"`novelette table {name} -o docs/results` made this page from the records in `results/`, and trained nothing.",
+    ]
+    for found in [*every, *(other for bench, other in beside.items() if bench not in own)]:
+        blocks.append("\n".join([f"**{found.bench.title}** (`novelette bench {folder}/{found.bench.name}.toml`)", "", *_lines(found)]))
+        failed = failures(found.records)
+        if failed:
+            blocks.append("\n".join(["Failed:", "", *(f"- {line}" for line in failed)]))
+    return "\n\n".join(blocks)
+
+
+def _lines(found: Found) -> list[str]:
+    """A list of what the records of one bench say of themselves."""
+    good, missing = found.good, found.runs - len(found.good)
+    if not good:
+        return [f"- none of its {found.runs} runs has a record yet; the command makes them"]
+    days = sorted({record["created"][:10] for record in good})
+    hours = sum(float(record["fit_seconds"]) for record in good)
+    versions = {f"{name} {version}" for record in good for name, version in record["versions"].items()}
+    return [
+        f"- runs: {len(good)} of {found.runs}"
+        + (f"; {missing} are missing or failed, and no mean has a class without a run" if missing else ""),
+        f"- data: {_each(good, 'data')}, protocol `{found.bench.protocol}`, {found.bench.size} px; seeds {_each(good, 'seed')}",
+        f"- on: {_each(good, 'device')}; threads a run: {_each(good, 'threads')}; stacked runs: {_each(good, 'stacked')}",
+        f"- training: {seconds_words(hours)} in all, on {' to '.join(dict.fromkeys((days[0], days[-1])))}",
+        f"- commits: {_each(good, 'commit')}; versions: {', '.join(sorted(versions))}",
+    ]
+
+
+def _each(records: Iterable[Record], field: str) -> str:
+    """Every value of a field, once."""
+    return ", ".join(map(str, sorted({record[field] for record in records}, key=lambda value: (isinstance(value, str), value or 0))))

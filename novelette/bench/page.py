@@ -1,0 +1,143 @@
+"""Pages: what the records of one bench, or of several, show. Reading what is there, putting the sections together, writing the files."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import BaseModel, Field, ValidationError
+
+from novelette.bench.batch_sizes import batch_sizes
+from novelette.bench.cells import cell, difference, markdown, mean, over_classes
+from novelette.bench.costs import costs
+from novelette.bench.figures import Plot, draw
+from novelette.bench.found import Found, find
+from novelette.bench.origins import origins
+from novelette.bench.runs import Names
+from novelette.bench.sections import Section, classes, course, noise, passes, seen, teachers
+from novelette.errors import InputError
+from novelette.files import write_whole
+from novelette.settings import explain
+from novelette.store import check_writable
+
+SECTIONS = (classes, teachers, costs, batch_sizes, course, passes, seen, noise)  # in their order; what the records do not hold is left out
+
+
+class Page(BaseModel, frozen=True, extra="forbid"):
+    """A page's file: several benches on one page.
+
+    Attributes:
+        benches: of the same folder.   text: Markdown under the title.   published: tables beside those that the benches name.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str
+    text: str = ""
+    benches: Names = Field(min_length=1)
+    published: Names = ()
+
+
+@dataclass(frozen=True)
+class Made:
+    """A page as it is printed or written.
+
+    Attributes: parts: a heading of the second level, or none, and the sections below it.
+    """
+
+    name: str
+    title: str
+    text: str
+    parts: list[tuple[str, list[Section]]]
+    ending: str
+
+
+def make(name: str, benchmarks: Path, results: Path) -> Made:
+    """The page of a bench or of a page's file in `benchmarks`, from the records in `results`.
+
+    Raises: InputError for an unknown name, a file that is wrong, damaged records, or none at all.
+    """
+    page = _page_of(name, benchmarks)
+    every = [find(benchmarks / f"{bench}.toml", results, page.published) for bench in page.benches]
+    some = [found for found in every if found.good]
+    if not some:
+        commands = " and ".join(f"`novelette bench {benchmarks.name}/{bench}.toml`" for bench in page.benches)
+        older = sum(found.others for found in every)
+        raise InputError(
+            f"{name}: there are no records of it in {results}{f' but {older} of other settings' if older else ''}: {commands} makes them"
+        )
+    if len(page.benches) == 1:
+        parts = [("", _sections(some[0]))]
+        title, text = page.title or some[0].bench.title, page.text
+    else:
+        parts = [("", [sets(some)])]
+        for found in some:
+            sections = [replace(s, plots=tuple(replace(p, name=f"{found.bench.name}-{p.name}") for p in s.plots)) for s in _sections(found)]
+            parts.append((found.bench.title, sections))
+        title, text = page.title, page.text
+    return Made(name, title, text, parts, origins(every, benchmarks.name, name))
+
+
+def _page_of(name: str, benchmarks: Path) -> Page:
+    """A page's file, or the page of one bench alone."""
+    path = benchmarks / f"{name}.toml"
+    if not path.is_file() or path.parent != benchmarks:
+        names = sorted(file.stem for file in benchmarks.glob("*.toml"))
+        choice = f"choose one of {', '.join(names)}" if names else "give the folder with --benchmarks"
+        raise InputError(f"there is no bench or page {name!r} in {benchmarks}: {choice}")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Page(**values) if "benches" in values else Page.model_construct(name=name, title="", benches=(name,))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path} is not a TOML file: {error}") from error
+    except ValidationError as error:
+        raise InputError(f"{path}: {explain(error)}") from error
+
+
+def _sections(found: Found) -> list[Section]:
+    return [section for make_section in SECTIONS if (section := make_section(found)) is not None]
+
+
+def sets(every: Sequence[Found]) -> Section:
+    """A row a label, for each data set ours, printed and the difference: P-KDGAN's Tables 3 and 4."""
+    heads, by_label = ["mean over classes"], dict[str, list[str]]()
+    labels = list(dict.fromkeys(row.label for found in every for row in found.rows))
+    labels += list(dict.fromkeys(row.label for found in every for row in found.rows_beside if row.label not in labels))
+    for label in labels:
+        by_label[label] = [label]
+    for found in every:
+        heads += [found.title, "printed", "difference"]
+        rows = {row.label: row for row in [*found.rows_beside, *found.rows]}
+        for label in labels:
+            row = rows.get(label)
+            ours = over_classes(row.figures, found.classes) if row else []
+            theirs = row.paper.mean(found.classes) if row and row.paper else None
+            by_label[label] += [cell(ours), row.paper.words(found.classes) if row and row.paper else "", difference(mean(ours), theirs)]
+    sources = dict.fromkeys(row.paper.source for found in every for row in found.rows if row.paper)
+    text = "AUROC after the last step, the mean over classes: mean ± standard deviation over seeds (their number)."
+    text += f" Printed: {', '.join(sources)}." if sources else ""
+    return Section("Sets", f"{text}\n\n{markdown(heads, by_label.values())}")
+
+
+def text_of(made: Made, *, figures: bool) -> str:
+    """The page in Markdown.   Args: figures: name the files of its figures."""
+    blocks = [f"# {made.title}"] + ([made.text.strip()] if made.text.strip() else [])
+    for heading, sections in made.parts:
+        blocks += [f"## {heading}"] if heading else []
+        for section in sections:
+            blocks += [f"{'###' if heading else '##'} {section.title}", section.text]
+            blocks += [f"![{plot.alt}]({made.name}-{plot.name}.svg)" for plot in section.plots if figures]
+    return "\n\n".join([*blocks, made.ending]) + "\n"
+
+
+def write(made: Made, folder: Path) -> list[Path]:
+    """The page and its figures as FOLDER/NAME.md, NAME-*.svg and NAME-*.png.   Returns: their paths."""
+    check_writable(folder)
+    plots: list[Plot] = [plot for _, sections in made.parts for section in sections for plot in section.plots]
+    files: dict[Path, str | bytes] = {}
+    for plot in plots:
+        svg, png = draw(plot)
+        files[folder / f"{made.name}-{plot.name}.svg"], files[folder / f"{made.name}-{plot.name}.png"] = svg, png
+    files[folder / f"{made.name}.md"] = text_of(made, figures=True)  # last, so that no page names a figure that is not there
+    for path, content in files.items():
+        write_whole(path, content)
+    return list(files)
