@@ -33,11 +33,11 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     epochs: int = setting(0, "passes over the pictures in each step, instead of --steps; 0 means that --steps counts", ge=0, le=100_000)
     batch_size: int = setting(8, "pictures an update", ge=1, le=4096)
     learning_rate: float = setting(0.002, "Adam's step size, of the student", gt=0, le=1)
-    teacher_learning_rate: float = setting(0.0002, "Adam's step size, of a teacher that trains along", gt=0, le=1)
+    teacher_learning_rate: float = setting(0.00002, "Adam's step size, of a teacher that trains along", gt=0, le=1)
     schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over each step: to zero on a cosine, or constant")
-    w_1: float = setting(1.0, "weight of K_1, between the first latents", ge=0, le=1e4)
+    w_1: float = setting(10.0, "weight of K_1, between the first latents", ge=0, le=1e4)
     w_x: float = setting(1.0, "weight of K_x, between the reconstructions", ge=0, le=1e4)
-    w_2: float = setting(1.0, "weight of K_2, between the second latents", ge=0, le=1e4)
+    w_2: float = setting(10.0, "weight of K_2, between the second latents", ge=0, le=1e4)
     teacher_follows: bool = setting(False, "K_l moves a teacher that trains, too")
 
     def structures(self) -> tuple[int, ...]:
@@ -58,7 +58,7 @@ TINY = Config(widths=(1,), steps=20)
 
 def paper() -> Config:
     """Papers 000 and 001, section 4: batch 1, 500 epochs a step, a constant 0.002 for both, w = 1, 1, 1."""
-    return Config(epochs=500, batch_size=1, schedule="constant", teacher_learning_rate=0.002)
+    return Config(epochs=500, batch_size=1, schedule="constant", teacher_learning_rate=0.002, w_1=1.0, w_2=1.0)
 
 
 def student_config(teacher: ede_gan.Config, config: Config, size: int) -> ede_gan.Config:

@@ -161,7 +161,7 @@ def test_the_learning_rates_begin_anew_at_the_switch(teacher, monkeypatch):
         assert rates == pytest.approx([0.003 * factor, 0.003 * factor, 0.01 * factor, 0.01 * factor])
     constant = Spy(monkeypatch)
     taught(teacher, tiny(steps=2, schedule="constant"))
-    assert constant.rates == [[0.0002, 0.0002, 0.002, 0.002]] * 4
+    assert constant.rates == [[0.00002, 0.00002, 0.002, 0.002]] * 4
 
 
 def restored(state, like):
@@ -198,7 +198,7 @@ def test_structure_2_without_k_l_is_a_fit_from_scratch(teacher):
 
 def test_teaching_brings_the_student_nearer_to_its_teacher(teacher):
     x = as_tensor(pictures())
-    far, near = (taught(teacher, tiny(structure=1, steps=steps))[0] for steps in (1, 100))
+    far, near = (taught(teacher, tiny(structure=1, steps=steps))[0] for steps in (1, 200))
 
     def distance(student):
         net_t, net_s = teacher.module().net, student.module().net
@@ -345,7 +345,8 @@ def test_the_first_losses_are_what_they_were(monkeypatch, how, golden):
     gan = ede_gan.Gan(ede_gan.TINY.model_copy(update={"distance": "euclidean"}), 1, 32, CPU)
     gan.draw([7])  # a teacher before its first step, so that nothing of its own training enters
     (teacher,), run = gan.scorers([pictures(20)]), Run()
-    taught(teacher, TINY.model_copy(update={"steps": 10, "progressive": how}), run, images=pictures(20))
+    papers = {"w_1": 1.0, "w_2": 1.0, "teacher_learning_rate": 0.0002}
+    taught(teacher, TINY.model_copy(update={"steps": 10, "progressive": how, **papers}), run, images=pictures(20))
     assert [line["step"] for line in run.history] == [5, 10, 15, 20]
     for name, values in golden.items():
         assert [line[name] for line in run.history if name in line] == pytest.approx(values, rel=1e-4), name
