@@ -60,8 +60,13 @@ def bold(text: str) -> str:
     return f"**{text}**" if text else ""
 
 
-def markdown(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A table: the first column to the left, figures to the right."""
+def auroc(record: Record) -> float:
+    """After the last step, on all test images."""
+    return float(record["auroc"])
+
+
+def markdown(heads: Sequence[str], lines: Iterable[Sequence[str]], *, left: int = 1) -> str:
+    """A table: the first columns to the left, figures to the right."""
     rows = [heads, *lines]
     shown = ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in rows]
-    return "\n".join([shown[0], "| --- |" + " ---: |" * (len(heads) - 1), *shown[1:]])
+    return "\n".join([shown[0], "|" + " --- |" * left + " ---: |" * (len(heads) - left), *shown[1:]])

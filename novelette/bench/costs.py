@@ -28,21 +28,21 @@ def costs(found: Found) -> Section | None:
         return None
     own = {row.label: cost_of(found.of(row.label)[0], found.bench.data) for row in rows}
     teacher = next((student.teacher for student in found.bench.students if student.teacher in own), None)
-    columns = {
-        "detector": [row.label for row in rows],
-        "mean AUROC": [cell(over_classes(row.figures, found.classes)) for row in rows],
-        "printed": [row.paper.words(found.classes) if row.paper else "" for row in rows],
-    }
-    for words, name, of_paper in (("parameters", "params", "params"), ("multiply-adds", "macs", "operations")):
-        columns[words] = [f"{getattr(own[row.label], name):,}" for row in rows]
-        if teacher:
-            columns[f"{words}, fewer"] = [f"{getattr(own[teacher], name) / getattr(own[row.label], name):.2f} ×" for row in rows]
-        columns[f"printed {of_paper}"] = [_printed(row, of_paper) for row in rows]
-    columns["ms a step"] = [f"{statistics.median(map(step_ms, found.of(row.label))):.2f}" for row in rows]
-    columns["stacked"] = [_range([record["stacked"] for record in found.of(row.label)]) for row in rows]
-    shown = {head: cells for head, cells in columns.items() if any(cells)}
+    columns = [
+        ("detector", [row.label for row in rows]),
+        ("mean AUROC", [cell(over_classes(row.figures, found.classes)) for row in rows]),
+        ("printed", [row.paper.words(found.classes) if row.paper else "" for row in rows]),
+    ]
+    for words, name, as_printed in (("parameters", "params", "params"), ("multiply-adds", "macs", "operations")):
+        numbers = {label: getattr(cost, name) for label, cost in own.items()}
+        columns.append((words, [f"{numbers[row.label]:,}" for row in rows]))
+        columns.append(("fewer", [f"{numbers[teacher] / numbers[row.label]:.2f} ×" if teacher else "" for row in rows]))
+        columns.append(("printed", [_printed(row, as_printed) for row in rows]))
+    columns.append(("ms a step", [f"{statistics.median(map(step_ms, found.of(row.label))):.2f}" for row in rows]))
+    columns.append(("stacked", [_range([record["stacked"] for record in found.of(row.label)]) for row in rows]))
+    shown = [(head, cells) for head, cells in columns if any(cells)]
     text = ABOUT + (f" **Fewer** is how many times less than `{teacher}`." if teacher else "") + _load(found)
-    return Section("Cost", f"{text}\n\n{markdown(list(shown), zip(*shown.values(), strict=True))}")
+    return Section("Cost", f"{text}\n\n{markdown([head for head, _ in shown], zip(*(cells for _, cells in shown), strict=True))}")
 
 
 def cost_of(record: Record, data: str) -> Cost:
@@ -92,4 +92,4 @@ def _load(found: Found) -> str:
     if not loads:
         return ""
     threads = _range([record["threads"] for record in found.good])
-    return f" Each run had {threads} thread(s); the machine's load was {min(loads):.1f} to {max(loads):.1f}, {mean(loads):.1f} in the mean."
+    return f" Threads of a run: {threads}; load of the machine: {min(loads):.1f} to {max(loads):.1f}, {mean(loads):.1f} in the mean."

@@ -3,19 +3,20 @@
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")  # Okabe and Ito's, without yellow
-MARKERS = "os^DvP<>"
+MARKERS, ASIDE = "os^Dv<P>", "xX+1"
 DASHES = ("-", (0, (1, 1.2)))  # of lines: the first eight, the next eight
+GREY, PALE = "#444444", "#E2E2E2"
 WIDTH, WIDE = 7.2, 10.0  # inches
+FEW_POINTS = 8  # of a line, which are marked
 STYLE: Any = {
     "svg.hashsalt": "novelette",
     "font.family": "DejaVu Sans",
@@ -27,7 +28,7 @@ STYLE: Any = {
     "axes.edgecolor": "#555555",
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#E2E2E2",
+    "grid.color": PALE,
     "grid.linewidth": 0.6,
     "xtick.color": "#333333",
     "ytick.color": "#333333",
@@ -41,35 +42,35 @@ Points = dict[str, tuple[float, float | None]]  # by name, a value and its stand
 
 @dataclass(frozen=True)
 class Mark:
-    """A series of a dot plot.   Attributes: hollow: printed, not measured."""
+    """A series of a dot plot.   Attributes: printed: what it stands against, drawn hollow.   aside: of another kind, drawn in grey."""
 
     label: str
     points: Points
-    hollow: bool = False
+    printed: Mapping[str, float] = field(default_factory=dict)
+    aside: bool = False
 
 
 @dataclass(frozen=True)
 class Dots:
-    """A dot plot.   Attributes: names: from above, one place each; `last` names stand apart below."""
+    """A dot plot.   Attributes: names: from above, a band each.   last: how many of them stand apart below."""
 
     name: str
     alt: str
     marks: Sequence[Mark]
     names: Sequence[str]
     label: str
-    last: int = 1
+    last: int = 0
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a panel.   Attributes: colour: its number.   spread: a standard deviation a point, or nothing."""
+    """A line of a panel.   Attributes: colour: its number."""
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
     colour: int
     dashed: bool = False
-    spread: Sequence[float | None] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Lines:
         panels: by title.   x_label, y_label: of all.
         kinds: what solid and dashed lines are, where both are there.
         at: the places of x that are named, on a scale of doublings; by default a plain scale.
+        shared: all panels have one scale of y.
         settled: the share of x after which lines set a panel's scale of y; what is before may leave it.
     """
 
@@ -89,7 +91,8 @@ class Lines:
     x_label: str
     y_label: str
     kinds: tuple[str, str] | None = None
-    at: Sequence[float] = field(default=())
+    at: Sequence[float] = ()
+    shared: bool = False
     settled: float = 0.0
 
 
@@ -122,56 +125,60 @@ def _bytes(figure: "Figure", form: str, metadata: dict[str, Any]) -> bytes:
 
 def _dots(figure: "Figure", plot: Dots) -> None:
     """Names from above; within a name's band a place for each series, so that no mark hides another."""
-    ours = [mark for mark in plot.marks if not mark.hollow]
-    band = max(0.24, 0.085 * len(plot.marks) + 0.08)  # inches
-    figure.set_size_inches(WIDTH, 0.9 + 0.16 * len(plot.marks) / 2 + band * len(plot.names))
+    n = len(plot.marks)
+    apart = [0.3 if i >= len(plot.names) - plot.last else 0.0 for i in range(len(plot.names))]
+    places = {name: i + more for i, (name, more) in enumerate(zip(plot.names, apart, strict=True))}
+    figure.set_size_inches(WIDTH, 0.75 + 0.17 * -(-n // 3) + (0.12 + 0.07 * n) * (len(places) + max(apart)))
     axes = figure.subplots()
-    apart = len(plot.names) - plot.last
-    places = {name: i + (0.35 if i >= apart else 0) for i, name in enumerate(plot.names)}
-    step = 0.72 / max(1, len(plot.marks))
     for i, mark in enumerate(plot.marks):
-        names = [name for name in plot.names if name in mark.points]
-        y = [places[name] + (i - (len(plot.marks) - 1) / 2) * step for name in names]
-        x = [mark.points[name][0] for name in names]
-        colour = "#444444" if mark.hollow else COLOURS[ours.index(mark) % len(COLOURS)]
-        marker = MARKERS[(i - len(ours) if mark.hollow else ours.index(mark)) % len(MARKERS)]
-        look: dict[str, Any] = {"markerfacecolor": "white" if mark.hollow else colour, "markeredgewidth": 0.9, "markersize": 4.2}
-        spread = [mark.points[name][1] or 0.0 for name in names]
+        colour = GREY if mark.aside else COLOURS[i % len(COLOURS)]
+        marker = ASIDE[sum(other.aside for other in plot.marks[:i]) % len(ASIDE)] if mark.aside else MARKERS[i % len(MARKERS)]
+        at = {name: place + ((i + 0.5) / n - 0.5) * 0.84 for name, place in places.items()}
+        names = [name for name in places if name in mark.points]
+        x, spread = [mark.points[name][0] for name in names], [mark.points[name][1] or 0.0 for name in names]
         bars: dict[str, Any] = {"xerr": spread, "elinewidth": 0.9} if any(spread) else {}
-        axes.errorbar(x, y, color=colour, marker=marker, linestyle="none", label=mark.label, **look, **bars)
-    for name in plot.names[1:]:
-        axes.axhline(places[name] - (0.675 if places[name] == apart + 0.35 else 0.5), color="#E2E2E2", linewidth=0.6, zorder=0)
+        axes.errorbar(x, [at[name] for name in names], fmt=marker, color=colour, label=mark.label, markersize=4, **bars)
+        hollow: dict[str, Any] = {"color": colour, "markerfacecolor": "white", "markersize": 4, "markeredgewidth": 0.9}
+        axes.plot([mark.printed[name] for name in mark.printed], [at[name] for name in mark.printed], marker, zorder=1.9, **hollow)
+    for above, below in pairwise(places.values()):
+        axes.axhline((above + below) / 2, color=PALE, linewidth=0.6, zorder=0)
     axes.set_yticks(list(places.values()), list(places))
-    axes.set_ylim(max(places.values()) + 0.55, -0.55)
+    axes.set_ylim(max(places.values()) + 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(plot.label)
-    figure.legend(loc="outside upper center", ncols=3)
+    handles, labels = axes.get_legend_handles_labels()
+    if any(mark.printed for mark in plot.marks):
+        handles.append(axes.plot([], [], "o", color=GREY, markerfacecolor="white", markersize=4, markeredgewidth=0.9)[0])
+        labels.append("hollow: printed")
+    figure.legend(handles, labels, loc="outside upper center", ncols=3)
 
 
 def _lines(figure: "Figure", plot: Lines) -> None:
-    """A panel beside the other, five in a row at most, each on a scale of its own."""
+    """A panel beside the other, five in a row at most."""
     columns = min(5, len(plot.panels)) if len(plot.panels) != 6 else 3
     rows = -(-len(plot.panels) // columns)
-    figure.set_size_inches(WIDE if columns > 2 else 5.4 * columns**0.5, (2.0 if columns > 2 else 3.1) * rows + 0.9)
-    axes = figure.subplots(rows, columns, squeeze=False).flatten()
+    handles = _legend(plot)
+    wide = 3 if columns < 3 else 5 if columns > 3 else 4  # entries of the legend beside each other
+    height = (2.0 if columns > 3 else 2.6 if columns > 1 else 3.1) * rows + 0.55 + 0.17 * -(-len(handles) // wide)
+    figure.set_size_inches(WIDE if columns > 3 else WIDTH if columns > 1 else 5.4, height)
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=plot.shared).flatten()
     for axis in axes[len(plot.panels) :]:
         axis.remove()
     for axis, (title, lines) in zip(axes, plot.panels.items(), strict=False):
         _panel(axis, plot, lines)
         axis.set_title(textwrap.fill(title, 30))
+    low, high = _scale([line for lines in plot.panels.values() for line in lines], plot.settled)
+    if plot.shared:
+        axes[0].set_ylim(low, high)
     figure.supxlabel(plot.x_label, fontsize=8.5)
     figure.supylabel(plot.y_label, fontsize=8.5)
-    handles = _legend(plot)
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 3 if columns < 3 else 5))
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), wide))
 
 
 def _panel(axes: "Axes", plot: Lines, lines: Sequence[Line]) -> None:
-    marker: dict[str, Any] = {"marker": "o", "markersize": 3} if plot.at else {}
     for line in lines:
-        if line.spread and any(line.spread):
-            y, s = np.array(line.y), np.array([value or 0.0 for value in line.spread])
-            axes.fill_between(line.x, y - s, y + s, color=COLOURS[line.colour % len(COLOURS)], alpha=0.15, linewidth=0)
+        marker: dict[str, Any] = {"marker": "o", "markersize": 3} if len(line.x) <= FEW_POINTS else {}
         axes.plot(line.x, line.y, **_look(line), **marker)
     if plot.at:
         axes.set_xscale("log", base=2)
@@ -179,12 +186,15 @@ def _panel(axes: "Axes", plot: Lines, lines: Sequence[Line]) -> None:
         axes.minorticks_off()
     else:
         axes.locator_params(axis="x", nbins=4)
-    settled = [
-        y for line in lines for x, y in zip(line.x, line.y, strict=True) if x >= plot.settled * max(line.x)
-    ]  # the first steps are far below
-    if plot.settled and settled:
-        margin = 0.08 * (max(settled) - min(settled)) or 0.01
-        axes.set_ylim(min(settled) - margin, max(settled) + margin)
+    if not plot.shared:
+        axes.set_ylim(*_scale(lines, plot.settled))
+
+
+def _scale(lines: Sequence[Line], settled: float) -> tuple[float, float]:
+    """What a panel shows of y: all that the lines have from a share of their x on, and a margin."""
+    y = [y for line in lines for x, y in zip(line.x, line.y, strict=True) if x >= settled * max(line.x)]
+    margin = 0.08 * (max(y) - min(y)) or 0.01
+    return min(y) - margin, max(y) + margin
 
 
 def _look(line: Line) -> dict[str, Any]:
@@ -196,16 +206,9 @@ def _legend(plot: Lines) -> list[Any]:
     """A line a label, in their order, and what solid and dashed mean."""
     from matplotlib.lines import Line2D
 
-    named: dict[str, Line] = {}
-    for lines in plot.panels.values():
-        for line in lines:
-            if line.label not in named or not line.dashed:
-                named.setdefault(line.label, line)
-    handles = [
-        Line2D([], [], label=label, **(_look(line) | ({"linestyle": "-"} if line.dashed and plot.kinds else {})))
-        for label, line in named.items()
-    ]
+    named = {line.label: replace(line, dashed=False) for lines in plot.panels.values() for line in lines}
+    handles = [Line2D([], [], label=label, **_look(line)) for label, line in named.items()]
     styles: Sequence[Any] = ("-", "--")
     for kind, style in zip(plot.kinds or (), styles, strict=False):
-        handles.append(Line2D([], [], label=kind, color="#555555", linestyle=style, linewidth=1.2))
+        handles.append(Line2D([], [], label=kind, color=GREY, linestyle=style, linewidth=1.2))
     return handles

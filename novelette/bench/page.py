@@ -10,11 +10,13 @@ from pydantic import BaseModel, Field, ValidationError
 from novelette.bench.batch_sizes import batch_sizes
 from novelette.bench.cells import cell, difference, markdown, mean, over_classes
 from novelette.bench.costs import costs
+from novelette.bench.course import course
 from novelette.bench.figures import Plot, draw
 from novelette.bench.found import Found, find
 from novelette.bench.origins import origins
 from novelette.bench.runs import Names
-from novelette.bench.sections import Section, classes, course, noise, passes, seen, teachers
+from novelette.bench.sections import Section, classes, teachers
+from novelette.bench.trials import noise, passes, seen
 from novelette.errors import InputError
 from novelette.files import write_whole
 from novelette.settings import explain
@@ -104,8 +106,10 @@ def sets(every: Sequence[Found]) -> Section:
     labels += list(dict.fromkeys(row.label for found in every for row in found.rows_beside if row.label not in labels))
     for label in labels:
         by_label[label] = [label]
+    titles = [found.title for found in every]
     for found in every:
-        heads += [found.title, "printed", "difference"]
+        title = found.title if titles.count(found.title) == 1 else found.bench.title
+        heads += [f"{title}, {len(found.classes)} classes", "printed", "difference"]
         rows = {row.label: row for row in [*found.rows_beside, *found.rows]}
         for label in labels:
             row = rows.get(label)
@@ -114,7 +118,7 @@ def sets(every: Sequence[Found]) -> Section:
             by_label[label] += [cell(ours), row.paper.words(found.classes) if row and row.paper else "", difference(mean(ours), theirs)]
     sources = dict.fromkeys(row.paper.source for found in every for row in found.rows if row.paper)
     text = "AUROC after the last step, the mean over classes: mean ± standard deviation over seeds (their number)."
-    text += f" Printed: {', '.join(sources)}." if sources else ""
+    text += f" Printed: {'; '.join(sources)}." if sources else ""
     return Section("Sets", f"{text}\n\n{markdown(heads, by_label.values())}")
 
 
@@ -125,7 +129,7 @@ def text_of(made: Made, *, figures: bool) -> str:
         blocks += [f"## {heading}"] if heading else []
         for section in sections:
             blocks += [f"{'###' if heading else '##'} {section.title}", section.text]
-            blocks += [f"![{plot.alt}]({made.name}-{plot.name}.svg)" for plot in section.plots if figures]
+            blocks += [f"![{plot.alt}]({made.name}-{plot.name}.svg)\n\n*{plot.alt}.*" for plot in section.plots if figures]
     return "\n\n".join([*blocks, made.ending]) + "\n"
 
 

@@ -58,7 +58,7 @@ class Column:
         value = self.mean(classes)
         if value is not None:
             return f"{value:.4f}"
-        return f"{self.figures['mean']:.4f} of {self.classes}" if not self.by_class and "mean" in self.figures else ""
+        return f"{self.figures['mean']:.4f} ({self.classes} classes)" if not self.by_class and "mean" in self.figures else ""
 
 
 @dataclass(frozen=True)

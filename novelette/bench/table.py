@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from novelette.bench.cells import Figures, Record, bold, cell, difference, figures_of, markdown, mean, number, over_classes
+from novelette.bench.cells import Figures, Record, auroc, bold, cell, difference, figures_of, markdown, mean, number, over_classes
 from novelette.bench.printed import Column, Printed, printed
 from novelette.bench.runs import Bench
 
-MANY = 12  # detectors; more stand below one another
+ABREAST = 8  # detectors; of more than these and than classes, the table has a row a detector
+MANY = 12  # detectors; more than can be told apart in one plot
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def rows_of(bench: Bench, records: Sequence[Record], tables: Printed) -> list[Ro
     rows = []
     for entry in bench.rows:
         paper = None if entry.paper is None else tables.column(entry.label, entry.paper)
-        figures = figures_of((r for r in records if r["label"] == entry.label and "error" not in r), lambda record: record["auroc"])
+        figures = figures_of((r for r in records if r["label"] == entry.label and "error" not in r), auroc)
         if figures:
             rows.append(Row(entry.label, figures, paper))
     return rows
@@ -48,19 +49,20 @@ def failures(records: Sequence[Record]) -> list[str]:
 
 
 def classes_table(rows: Sequence[Row], classes: Sequence[str], tables: Printed) -> str:
-    """A row a class; of more than MANY detectors, a row a detector.
+    """A row a class; or a row a detector, where these are many and the classes few.
 
     A cell is the mean over seeds, ± their standard deviation and (n) where there are several. The mean over classes is of those that have
     them all; ± there is over seeds.
     """
-    return _by_class(rows, classes, tables) if len(rows) <= MANY else _by_row(rows, classes, tables)
+    return _by_row(rows, classes, tables) if len(rows) > max(ABREAST, len(classes)) else _by_class(rows, classes, tables)
 
 
 def _by_class(rows: Sequence[Row], classes: Sequence[str], tables: Printed) -> str:
     """A row that stands against a published column is followed by that column and the difference, where the paper prints classes. Where it
     prints a mean alone, that stands below the mean. Published columns that no row stands against follow at the right."""
     heads, lines = ["normal class"], [[normal] for normal in classes]
-    last, theirs, gaps = [f"**mean of {len(classes)}**"], ["printed mean"], ["difference"]
+    sources = dict.fromkeys(row.paper.source for row in rows if row.paper and not row.paper.by_class)
+    last, theirs, gaps = [f"**mean of {len(classes)}**"], [f"printed ({'; '.join(sources)})"], ["difference"]
     for row in rows:
         values = [list(row.figures.get(normal, {}).values()) for normal in classes]
         means = over_classes(row.figures, classes)
@@ -74,7 +76,7 @@ def _by_class(rows: Sequence[Row], classes: Sequence[str], tables: Printed) -> s
             _add(heads, lines, last, "difference", apart, bold(difference(mean(means), printed_mean)))
             theirs, gaps = [*theirs, "", "", ""], [*gaps, "", "", ""]
         else:
-            theirs.append(f"{row.paper.words(classes)}, {_head(row.paper)}")
+            theirs.append(f"{row.paper.words(classes)}, {row.paper.name}")
             gaps.append(difference(mean(means), row.paper.mean(classes)))
     for column in _others(rows, tables):
         _add(heads, lines, last, _head(column), [number(column.by_class.get(normal)) for normal in classes], column.words(classes))
