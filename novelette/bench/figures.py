@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")  # Okabe and Ito's, without yellow
-MARKERS, ASIDE = "os^Dv<P>", "xX+1"
+MARKERS, ASIDE = "os^Dv<>h", "xX+1"
 DASHES = ("-", (0, (1, 1.2)))  # of lines: the first eight, the next eight
 GREY, PALE = "#444444", "#E2E2E2"
 WIDTH, WIDE = 7.2, 10.0  # inches
