@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from novelette import accounting, calibrate, heatmap
 from novelette.data.images import Preprocessing, as_tensor, prepare, stream
 from novelette.data.sources import Source, open_source
+from novelette.predictions import Predictions
 from novelette.progress import progress
 
 FORWARD = 256  # images a forward pass: bounds memory, and scores do not depend on it
@@ -49,23 +50,6 @@ class Scored(NamedTuple):
     indices: NDArray[np.int64]
     scores: NDArray[np.float32]
     unreadable: dict[int, str]
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a detector says of pictures, in their order.
-
-    Attributes:
-        names: of the readable pictures.   score: (n,) float32.   p_value: (n,) in (0, 1], NaN without calibration.
-        novel: (n,) bool, p ≤ the false-alarm rate; None without a threshold.
-        unreadable: name -> why, of the pictures that could not be read.
-    """
-
-    names: list[str]
-    score: NDArray[np.float32]
-    p_value: NDArray[np.float64]
-    novel: NDArray[np.bool_] | None
-    unreadable: dict[str, str]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,15 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all."""
 
+import errno
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from novelette.errors import InputError
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -17,3 +24,61 @@ def write_whole(path: Path, content: str | bytes) -> None:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def check_folder(path: Path, card: str, kind: str, *, force: bool) -> None:
+    """Refuse, before any work, an output folder that cannot be written, or that must not be replaced. Raises: InputError.
+
+    Args: card: the file that only a folder of this kind has.   kind: what the folder is, such as "a detector".
+    """
+    if path.is_symlink() or path.exists():
+        if not force:
+            raise InputError(f"{path} exists: give --force to replace it, or another -o")
+        if not (path / card).is_file():
+            raise InputError(f"{path} exists and is not {kind}, so --force does not replace it: give another -o")
+    check_writable(path.absolute().parent)
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be made, or whose nearest parent that is there takes none. Makes nothing. Raises: InputError."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write to {there}: {reason(error)}; give another folder") from error
+
+
+def reason(error: OSError) -> str:
+    """Why the system said no, in a few words."""
+    return "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error)).lower()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `path` once its block has ended well; if anything fails, `path` is as it was."""
+    beside: dict[str, Any] = {"prefix": f".{path.name}.", "dir": path.absolute().parent}
+    temporary: list[Path] = []
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        temporary.append(new := Path(tempfile.mkdtemp(**beside)))
+        yield new
+        new.chmod(0o755)
+        if path.exists():
+            temporary.append(old := Path(tempfile.mkdtemp(**beside)))
+            try:
+                os.rename(path, old / path.name)
+                os.rename(new, path)
+            except BaseException:
+                if not path.exists():
+                    os.rename(old / path.name, path)
+                raise
+        else:
+            os.rename(new, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}; nothing was changed there") from error
+    finally:
+        for leftover in temporary:
+            if (leftover / path.name).exists() and not path.exists():  # the way back failed too: this is the only copy
+                continue
+            shutil.rmtree(leftover, ignore_errors=True)

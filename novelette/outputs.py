@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,23 @@ from PIL import Image
 
 from novelette import heatmap
 from novelette.data.sources import Source, SubsetSource, UnreadablePicture
-from novelette.detector import Detector, Predictions
 from novelette.errors import InputError
-from novelette.files import write_whole
+from novelette.files import check_writable, reason, write_whole
+from novelette.predictions import Predictions
 from novelette.progress import progress
-from novelette.store import check_writable, reason
 from novelette.words import counted
 
 COLUMNS = ("path", "score", "p_value", "novel")
 PAGE = "index.html"
 SCALED_BY = 64  # pictures that set the common colour scale of a folder of heat maps
+
+
+class Mapper(Protocol):
+    """The part of a Detector, or of a Runtime, that heat maps need."""
+
+    @property
+    def method(self) -> str: ...
+    def heatmap(self, picture: NDArray[np.uint8]) -> NDArray[np.float32] | None: ...
 
 
 def check(output: Path | None, heatmaps: Path | None, *, force: bool) -> None:
@@ -102,7 +109,7 @@ def summary(predictions: Predictions) -> str:
     return f"{count}, {int(predictions.novel.sum()):,} novel"
 
 
-def write_heatmaps(detector: Detector, source: Source, folder: Path, *, bar: bool = False) -> int:
+def write_heatmaps(detector: Mapper, source: Source, folder: Path, *, bar: bool = False) -> int:
     """Write PATH.png for every readable picture: the picture with its heat map laid over, all on one colour scale.
 
     Returns: how many.   Raises: InputError when the method has no heat maps.
@@ -133,7 +140,7 @@ def _small(heat: NDArray[np.float32]) -> NDArray[np.float32]:
     return heat[::step, ::step].copy()
 
 
-def _maps(detector: Detector, source: Source) -> Iterator[tuple[str, Any, Any]]:
+def _maps(detector: Mapper, source: Source) -> Iterator[tuple[str, Any, Any]]:
     for i, name in enumerate(source.names):
         try:
             picture = source.read(i)

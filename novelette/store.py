@@ -1,13 +1,8 @@
 """Detectors on disk: a folder with `detector.json` and `weights.safetensors`. Loading runs no code from the files."""
 
-import errno
 import hashlib
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +13,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensor_bytes
 
+from novelette.cards import digest, read_card
 from novelette.data.images import Preprocessing
 from novelette.detector import Detector
 from novelette.errors import InputError
+from novelette.files import check_folder, check_writable, replacing
 from novelette.methods import METHODS
+
+__all__ = ["CARD", "LOG", "SCHEMA", "WEIGHTS", "check_output", "check_writable", "load", "remove", "remove_work", "save", "work_folder"]
 
 SCHEMA = 1
 CARD, WEIGHTS, LOG = "detector.json", "weights.safetensors", "log.jsonl"
@@ -48,9 +47,9 @@ def save(detector: Detector, path: str | Path, *, force: bool = False, log: Path
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "provenance": detector.provenance,
     }
-    with _replacing(path) as folder:
+    with replacing(path) as folder:
         (folder / WEIGHTS).write_bytes(weights)
-        (folder / CARD).write_text(json.dumps(card | {"card_sha256": _digest(card)}, indent=1) + "\n")
+        (folder / CARD).write_text(json.dumps(card | {"card_sha256": digest(card)}, indent=1) + "\n")
         if log is not None and log.exists():
             shutil.copyfile(log, folder / LOG)
     return path
@@ -59,7 +58,7 @@ def save(detector: Detector, path: str | Path, *, force: bool = False, log: Path
 def load(path: str | Path, device: str = "cpu") -> Detector:
     """Read a detector. Raises: InputError when it is missing, damaged, foreign, or of a newer schema."""
     path = Path(path)
-    card = _read_card(path)
+    card = _known(path, read_card(path, CARD, "a detector", SCHEMA))
     try:
         weights = (path / WEIGHTS).read_bytes()
     except OSError as error:
@@ -93,48 +92,15 @@ def load(path: str | Path, device: str = "cpu") -> Detector:
     return detector.to(torch.device(device))
 
 
-def _read_card(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        raise InputError(f"there is no detector at {path}")
-    try:
-        card = json.loads((path / CARD).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{path} is not a detector: it has no {CARD}") from error
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path / CARD} is damaged and cannot be read") from error
-    if not isinstance(card, dict) or not isinstance(card.get("schema"), int):
-        raise InputError(f"{path / CARD} is not the card of a detector")
-    if card["schema"] > SCHEMA:
-        raise InputError(f"{path} was written by a newer novelette (schema {card['schema']}, this one reads {SCHEMA}): update novelette")
-    if card.pop("card_sha256", None) != _digest(card):
-        raise InputError(f"{path / CARD} is damaged: its contents do not have the hash that it states")
+def _known(path: Path, card: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(card.get("method"), str) or card["method"] not in METHODS:
         raise InputError(f"{path} is of the method {card.get('method')!r}, which this novelette does not have")
     return card
 
 
-def _digest(card: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
-
-
 def check_output(path: Path, *, force: bool) -> None:
     """Refuse, before any work, an output that cannot be written. Raises: InputError."""
-    if path.is_symlink() or path.exists():
-        if not force:
-            raise InputError(f"{path} exists: give --force to replace it, or another -o")
-        if not (path / CARD).is_file():
-            raise InputError(f"{path} exists and is not a detector, so --force does not replace it: give another -o")
-    check_writable(path.absolute().parent)
-
-
-def check_writable(folder: Path) -> None:
-    """Refuse a folder in which no file can be made, or whose nearest parent that is there takes none. Makes nothing. Raises: InputError."""
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise InputError(f"cannot write to {there}: {reason(error)}; give another folder") from error
+    check_folder(path, CARD, "a detector", force=force)
 
 
 def remove(path: Path) -> None:
@@ -151,38 +117,3 @@ def work_folder(output: Path) -> Path:
 def remove_work(folder: Path) -> None:
     """Remove the log and checkpoints of a run whose detector is saved."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def reason(error: OSError) -> str:
-    """Why the system said no, in a few words."""
-    return "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error)).lower()
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `path` once its block has ended well; if anything fails, `path` is as it was."""
-    beside: dict[str, Any] = {"prefix": f".{path.name}.", "dir": path.absolute().parent}
-    temporary: list[Path] = []
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        temporary.append(new := Path(tempfile.mkdtemp(**beside)))
-        yield new
-        new.chmod(0o755)
-        if path.exists():
-            temporary.append(old := Path(tempfile.mkdtemp(**beside)))
-            try:
-                os.rename(path, old / path.name)
-                os.rename(new, path)
-            except BaseException:
-                if not path.exists():
-                    os.rename(old / path.name, path)
-                raise
-        else:
-            os.rename(new, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {reason(error)}; nothing was changed there") from error
-    finally:
-        for leftover in temporary:
-            if (leftover / path.name).exists() and not path.exists():  # the way back failed too: this is the only copy
-                continue
-            shutil.rmtree(leftover, ignore_errors=True)

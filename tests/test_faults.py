@@ -16,6 +16,7 @@ from pictures import assert_refused, checks, everything_in, fitted, stripes, wri
 from PIL import Image
 
 from novelette import store
+from novelette.cards import digest
 from novelette.cli import main
 
 GAN = ("--widths", "2", "--latent", "8", "--steps", "4")
@@ -436,7 +437,7 @@ def card_of(det):
 def rewrite(det, **changes):
     """Change the card and sign it, as nothing but a program would."""
     card = {name: value for name, value in (card_of(det) | changes).items() if name != "card_sha256"}
-    (det / "detector.json").write_text(json.dumps(card | {"card_sha256": store._digest(card)}))
+    (det / "detector.json").write_text(json.dumps(card | {"card_sha256": digest(card)}))
 
 
 def edit(det, **changes):

@@ -15,6 +15,7 @@ from pictures import checks, everything_in, stripes
 import novelette
 from novelette import store
 from novelette.calibrate import held_out
+from novelette.cards import digest
 from novelette.data.images import Preprocessing, load
 from novelette.data.sources import ArraySource
 from novelette.errors import InputError
@@ -82,7 +83,7 @@ def test_pickle_in_the_place_of_the_weights_is_refused_and_not_run(detectors, tm
     content = (det / "weights.safetensors").read_bytes()
     del card["card_sha256"]
     card["weights_sha256"] = store.hashlib.sha256(content).hexdigest()
-    (det / "detector.json").write_text(json.dumps(card | {"card_sha256": store._digest(card)}))
+    (det / "detector.json").write_text(json.dumps(card | {"card_sha256": digest(card)}))
     with pytest.raises(InputError, match="do not fit together"):
         store.load(det)
     assert not (tmp_path / "evil").exists()

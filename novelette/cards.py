@@ -1,0 +1,37 @@
+"""Cards: the JSON object that says what a folder on disk is, with a hash of itself. Detectors and bundles have one."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from novelette.errors import InputError
+
+
+def digest(card: dict[str, Any]) -> str:
+    """SHA-256 of a card as JSON with sorted keys."""
+    return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
+
+
+def read_card(folder: Path, name: str, kind: str, schema: int) -> dict[str, Any]:
+    """The card `name` of a folder, whole, without its own hash.
+
+    Args: kind: what the folder should be, such as "a detector".   schema: the newest that can be read.
+    Raises: InputError when it is missing, damaged, foreign, or of a newer schema.
+    """
+    path = folder / name
+    if not folder.exists():
+        raise InputError(f"there is no {kind.removeprefix('a ')} at {folder}")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"{folder} is not {kind}: it has no {name}") from error
+    except (ValueError, OSError, RecursionError) as error:
+        raise InputError(f"{path} is damaged and cannot be read") from error
+    if not isinstance(card, dict) or not isinstance(card.get("schema"), int):
+        raise InputError(f"{path} is not the card of {kind}")
+    if card["schema"] > schema:
+        raise InputError(f"{folder} was written by a newer novelette (schema {card['schema']}, this one reads {schema}): update novelette")
+    if card.pop("card_sha256", None) != digest(card):
+        raise InputError(f"{path} is damaged: its contents do not have the hash that it states")
+    return card
