@@ -25,7 +25,7 @@ ON_RAY = pytest.param("ray", marks=NEEDS_RAY)
 KNN = '[[detectors]]\nlabel = "kNN"\nmethod = "knn"\n'
 TEACHER = '[[detectors]]\nlabel = "T"\nmethod = "ede-gan"\nstack = 2\nconfig = { widths = "2", latent = 8, steps = 40 }\n'
 STUDENT = '[[students]]\nlabel = "S"\nteacher = "T"\nconfig = { widths = "1", steps = 20 }\n'
-WAIT_S = 120  # for what takes seconds: a busy machine is no failure
+WAIT_S = 600  # for what takes seconds: a busy machine is no failure
 
 
 class Command:
