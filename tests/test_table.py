@@ -360,6 +360,21 @@ def test_page_of_several_benches_has_a_row_a_label_and_a_column_a_set(place):
     assert "none of its 2 runs has a record yet" in text
 
 
+def test_rows_of_one_published_column_are_one_row_whatever_their_labels(place):
+    ten = HEAD.replace('classes = ["0", "1"]\n', 'published = "pkdgan-mnist-structures"\n')
+    aurocs = {(label, str(digit), 0): auroc for digit in range(10) for label, auroc in (("GAN", 0.97), ("G", 0.95), ("H", 0.9))}
+    place.records(place.bench(ten + GAN + 'paper = "KDGAN-1"\n', "one"), aurocs)
+    two = GAN.replace("GAN", "G") + 'paper = "KDGAN-1"\n'
+    place.records(place.bench(ten.replace("B", "Two") + two, "two"), aurocs)
+    place.records(place.bench(ten.replace("B", "Three") + two + GAN.replace("GAN", "H") + 'paper = "KDGAN-1"\n', "three"), aurocs)
+    (place.benchmarks / "all.toml").write_text('name = "all"\ntitle = "All"\nbenches = ["one", "two", "three"]\n')
+    table = rows(place.text("all"))
+    assert table[0][1::3] == ["B, 10 classes", "Two, 10 classes", "Three, 10 classes"]
+    assert table[2] == ["GAN, G", "0.9700", "0.9670", "+0.0030", "0.9500", "0.9670", "-0.0170", "", "", ""]
+    assert [line[0] for line in table[3:5]] == ["G", "H"]  # two rows of the third stand against that column
+    assert table[4][-3:] == ["0.9000", "0.9670", "-0.0670"]
+
+
 def test_page_says_where_its_figures_come_from(place):
     text = HEAD + "seeds = [0, 1]\n" + KNN + GAN
     aurocs = {("kNN", "0", 0): 0.9, ("kNN", "0", 1): 0.8, ("GAN", "0", 0): "ValueError: no", ("GAN", "1", 0): 0.5}
@@ -402,7 +417,7 @@ def test_unknown_name_is_told_with_those_that_there_are(place, name, capsys):
 
 def test_bench_without_records_names_the_command_that_makes_them(place, capsys):
     place.bench(HEAD + KNN)
-    assert_refused(place.argv("b"), place.root, capsys, "there are no records of it", "`novelette bench benchmarks/b.toml` makes them")
+    assert_refused(place.argv("b"), place.root, capsys, "there are no records of it", ": run `novelette bench benchmarks/b.toml`")
     (place.benchmarks / "all.toml").write_text('name = "all"\ntitle = "All"\nbenches = ["b", "b"]\n')
     assert_refused(place.argv("all"), place.root, capsys, "`novelette bench benchmarks/b.toml`")
 

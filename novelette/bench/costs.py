@@ -42,6 +42,8 @@ def costs(found: Found) -> Section | None:
     columns.append(("stacked", [_range([record["stacked"] for record in found.of(row.label)]) for row in rows]))
     shown = [(head, cells) for head, cells in columns if any(cells)]
     text = ABOUT + (f" **Fewer** is how many times less than `{teacher}`." if teacher else "") + _load(found)
+    if any(row.paper and row.paper.cost for row in rows):
+        text += " What is printed of cost is of the papers' teacher, 64-128-256, and of students beside it."
     return Section("Cost", f"{text}\n\n{markdown([head for head, _ in shown], zip(*(cells for _, cells in shown), strict=True))}")
 
 
@@ -91,4 +93,7 @@ def _load(found: Found) -> str:
     if not loads:
         return ""
     threads = _range([record["threads"] for record in found.good])
-    return f" Threads of a run: {threads}; load of the machine: {min(loads):.1f} to {max(loads):.1f}, {mean(loads):.1f} in the mean."
+    return (
+        f" Threads of a run: {threads}; load of the machine: {min(loads):.1f} to {max(loads):.1f}, {mean(loads):.1f} in the mean; where "
+        "that is above its cores, times are too long."
+    )

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")  # Okabe and Ito's, without yellow
 MARKERS, ASIDE = "os^Dv<>h", "xX+1"
-DASHES = ("-", (0, (1, 1.2)))  # of lines: the first eight, the next eight
 GREY, PALE = "#444444", "#E2E2E2"
 WIDTH, WIDE = 7.2, 10.0  # inches
 FEW_POINTS = 8  # of a line, which are marked
@@ -132,7 +131,8 @@ def _dots(figure: "Figure", plot: Dots) -> None:
     axes = figure.subplots()
     for i, mark in enumerate(plot.marks):
         colour = GREY if mark.aside else COLOURS[i % len(COLOURS)]
-        marker = ASIDE[sum(other.aside for other in plot.marks[:i]) % len(ASIDE)] if mark.aside else MARKERS[i % len(MARKERS)]
+        aside = sum(other.aside for other in plot.marks[:i])
+        marker = ASIDE[aside % len(ASIDE)] if mark.aside else MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]
         at = {name: place + ((i + 0.5) / n - 0.5) * 0.84 for name, place in places.items()}
         names = [name for name in places if name in mark.points]
         x, spread = [mark.points[name][0] for name in names], [mark.points[name][1] or 0.0 for name in names]
@@ -198,8 +198,7 @@ def _scale(lines: Sequence[Line], settled: float) -> tuple[float, float]:
 
 
 def _look(line: Line) -> dict[str, Any]:
-    style: Any = "--" if line.dashed else DASHES[line.colour // len(COLOURS) % len(DASHES)]
-    return {"color": COLOURS[line.colour % len(COLOURS)], "linestyle": style, "linewidth": 1.2}
+    return {"color": COLOURS[line.colour % len(COLOURS)], "linestyle": "--" if line.dashed else "-", "linewidth": 1.2}
 
 
 def _legend(plot: Lines) -> list[Any]:

@@ -1,14 +1,12 @@
 """Pages: what the records of one bench, or of several, show. Reading what is there, putting the sections together, writing the files."""
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
 from novelette.bench.batch_sizes import batch_sizes
-from novelette.bench.cells import cell, difference, markdown, mean, over_classes
 from novelette.bench.costs import costs
 from novelette.bench.course import course
 from novelette.bench.figures import Plot, draw
@@ -16,6 +14,7 @@ from novelette.bench.found import Found, find
 from novelette.bench.origins import origins
 from novelette.bench.runs import Names
 from novelette.bench.sections import Section, classes, teachers
+from novelette.bench.sets import sets
 from novelette.bench.trials import noise, passes, seen
 from novelette.errors import InputError
 from novelette.files import write_whole
@@ -64,9 +63,8 @@ def make(name: str, benchmarks: Path, results: Path) -> Made:
     if not some:
         commands = " and ".join(f"`novelette bench {benchmarks.name}/{bench}.toml`" for bench in page.benches)
         older = sum(found.others for found in every)
-        raise InputError(
-            f"{name}: there are no records of it in {results}{f' but {older} of other settings' if older else ''}: {commands} makes them"
-        )
+        but = f" but {older} of other settings" if older else ""
+        raise InputError(f"{name}: there are no records of it in {results}{but}: run {commands}")
     if len(page.benches) == 1:
         parts = [("", _sections(some[0]))]
         title, text = page.title or some[0].bench.title, page.text
@@ -97,29 +95,6 @@ def _page_of(name: str, benchmarks: Path) -> Page:
 
 def _sections(found: Found) -> list[Section]:
     return [section for make_section in SECTIONS if (section := make_section(found)) is not None]
-
-
-def sets(every: Sequence[Found]) -> Section:
-    """A row a label, for each data set ours, printed and the difference: P-KDGAN's Tables 3 and 4."""
-    heads, by_label = ["mean over classes"], dict[str, list[str]]()
-    labels = list(dict.fromkeys(row.label for found in every for row in found.rows))
-    labels += list(dict.fromkeys(row.label for found in every for row in found.rows_beside if row.label not in labels))
-    for label in labels:
-        by_label[label] = [label]
-    titles = [found.title for found in every]
-    for found in every:
-        title = found.title if titles.count(found.title) == 1 else found.bench.title
-        heads += [f"{title}, {len(found.classes)} classes", "printed", "difference"]
-        rows = {row.label: row for row in [*found.rows_beside, *found.rows]}
-        for label in labels:
-            row = rows.get(label)
-            ours = over_classes(row.figures, found.classes) if row else []
-            theirs = row.paper.mean(found.classes) if row and row.paper else None
-            by_label[label] += [cell(ours), row.paper.words(found.classes) if row and row.paper else "", difference(mean(ours), theirs)]
-    sources = dict.fromkeys(row.paper.source for found in every for row in found.rows if row.paper)
-    text = "AUROC after the last step, the mean over classes: mean ± standard deviation over seeds (their number)."
-    text += f" Printed: {'; '.join(sources)}." if sources else ""
-    return Section("Sets", f"{text}\n\n{markdown(heads, by_label.values())}")
 
 
 def text_of(made: Made, *, figures: bool) -> str:

@@ -30,7 +30,7 @@ def classes(found: Found) -> Section:
     if found.beside:
         beside = ", ".join(f"`{other.bench.name}`, pictures of {other.bench.size} px" for other in found.beside)
         text += f" Beside them are the rows of other benches: {beside}."
-    plot = _dots(found, rows) if len(rows) <= MANY else _dots_by_row(found, rows)
+    plot = _dots(found, rows) if len(found.rows) <= MANY else _dots_by_row(found, rows)
     return Section("Classes", f"{text}\n\n{classes_table(rows, found.classes, found.printed)}", (plot,))
 
 
@@ -51,9 +51,10 @@ def _dots(found: Found, rows: Sequence[Row]) -> Dots:
     marks = []
     for row in rows:
         marks.append(Mark(row.label, _points(row, found.classes, last), _printed(row, found.classes, last), row in found.rows_beside))
-    bars = "; bars are standard deviations over seeds" if any(s for mark in marks for _, s in mark.points.values()) else ""
-    hollow = "; hollow marks are what is printed of what they are like" if any(mark.printed for mark in marks) else ""
-    return Dots("classes", f"AUROC by normal class, a mark a detector{bars}{hollow}", marks, [*found.classes, last], "AUROC", last=1)
+    hollow = "; hollow marks are the printed figures that they stand against" if any(mark.printed for mark in marks) else ""
+    return Dots(
+        "classes", f"AUROC by normal class, a mark a detector{_bars(marks)}{hollow}", marks, [*found.classes, last], "AUROC", last=1
+    )
 
 
 def _printed(row: Row, classes: Sequence[str], last: str) -> dict[str, float]:
@@ -70,7 +71,11 @@ def _dots_by_row(found: Found, rows: Sequence[Row]) -> Dots:
     last = f"mean of {len(found.classes)}"
     of = {row.label: _points(row, found.classes, last) for row in rows}
     marks = [Mark(name, {label: own[name] for label, own in of.items() if name in own}) for name in (*found.classes, last)]
-    return Dots("classes", "AUROC by detector, a mark a normal class", marks, list(of), "AUROC")
+    return Dots("classes", f"AUROC by detector, a mark a normal class{_bars(marks)}", marks, list(of), "AUROC")
+
+
+def _bars(marks: Sequence[Mark]) -> str:
+    return "; bars are standard deviations over seeds" if any(s for mark in marks for _, s in mark.points.values()) else ""
 
 
 def _points(row: Row, classes: Sequence[str], last: str) -> Points:

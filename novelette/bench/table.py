@@ -7,8 +7,7 @@ from novelette.bench.cells import Figures, Record, auroc, bold, cell, difference
 from novelette.bench.printed import Column, Printed, printed
 from novelette.bench.runs import Bench
 
-ABREAST = 8  # detectors; of more than these and than classes, the table has a row a detector
-MANY = 12  # detectors; more than can be told apart in one plot
+MANY = 8  # detectors; more are more than colours that all can tell apart
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def classes_table(rows: Sequence[Row], classes: Sequence[str], tables: Printed) 
     A cell is the mean over seeds, ± their standard deviation and (n) where there are several. The mean over classes is of those that have
     them all; ± there is over seeds.
     """
-    return _by_row(rows, classes, tables) if len(rows) > max(ABREAST, len(classes)) else _by_class(rows, classes, tables)
+    return _by_row(rows, classes, tables) if len(rows) > max(MANY, len(classes)) else _by_class(rows, classes, tables)
 
 
 def _by_class(rows: Sequence[Row], classes: Sequence[str], tables: Printed) -> str:
@@ -94,14 +93,19 @@ def _add(heads: list[str], lines: list[list[str]], last: list[str], head: str, c
 
 def _by_row(rows: Sequence[Row], classes: Sequence[str], tables: Printed) -> str:
     """A row a detector, and below them a row a published column."""
+    against = any(row.paper for row in rows)
     lines = []
     for row in rows:
         means = over_classes(row.figures, classes)
-        paper = [row.paper.words(classes), difference(mean(means), row.paper.mean(classes))] if row.paper else ["", ""]
-        lines.append([row.label, *(cell(list(row.figures.get(normal, {}).values())) for normal in classes), bold(cell(means)), *paper])
+        line = [row.label, *(cell(list(row.figures.get(normal, {}).values())) for normal in classes), bold(cell(means))]
+        if against:
+            line += [row.paper.words(classes), difference(mean(means), row.paper.mean(classes))] if row.paper else ["", ""]
+        lines.append(line)
+    heads = ["detector", *classes, f"mean of {len(classes)}", *(["printed", "difference"] if against else [])]
     for column in tables.columns.values():
-        lines.append([_head(column), *(number(column.by_class.get(normal)) for normal in classes), column.words(classes), "", ""])
-    return markdown(["detector", *classes, f"mean of {len(classes)}", "printed", "difference"], lines)
+        line = [_head(column), *(number(column.by_class.get(normal)) for normal in classes), column.words(classes)]
+        lines.append(line + [""] * (len(heads) - len(line)))
+    return markdown(heads, lines)
 
 
 def _others(rows: Sequence[Row], tables: Printed) -> list[Column]:
