@@ -195,6 +195,9 @@ def test_rows_of_other_benches_stand_beside(place, capsys):
     assert rows(section.text)[0] == ["normal class", "GAN", "kNN", "kNN (other)"]
     assert rows(section.text)[2] == ["0", "0.9000", "0.6000", "0.7000"]
     assert [mark.aside for mark in section.plots[0].marks] == [False, False, True]
+    lines = (place.results / "other.jsonl").read_text().replace("MNIST", "MNIST (other contents)")
+    (place.results / "other.jsonl").write_text(lines)
+    assert rows(classes(find(path, place.results)).text)[0][-1] == "kNN (other), MNIST (other contents)"
     (place.results / "other.jsonl").unlink()
     assert rows(classes(find(path, place.results)).text)[0] == ["normal class", "GAN", "kNN"]
     place.bench(HEAD + 'protocol = "gpnd"\n' + KNN, "other")

@@ -78,13 +78,15 @@ class Found:
 
     @cached_property
     def rows_beside(self) -> list[Row]:
-        """Rows of other benches, on its classes; a label that it has itself is followed by the other bench's name."""
+        """Rows of other benches. A label says so where it is one of its own rows' too, or the data are another copy of the set."""
         own = {row.label for row in self.rows}
-        return [
-            Row(f"{row.label} ({other.bench.name})" if row.label in own else row.label, row.figures)
-            for other in self.beside
-            for row in other.rows
-        ]
+        rows = []
+        for other in self.beside:
+            copy = f", {other.title}" if self.good and other.title != self.title else ""
+            for row in other.rows:
+                bench = f" ({other.bench.name})" if row.label in own else ""
+                rows.append(Row(f"{row.label}{bench}{copy}", row.figures))
+        return rows
 
     def of(self, label: str) -> list[Record]:
         """The records of one row that did not fail."""
