@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, UseAppendAction, arg
 
 from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName, parse
+from novelette.cli_deploy import export
 from novelette.cli_train import distill, fit
 from novelette.errors import InputError
 from novelette.saying import STOPPED, refuse_negative, say, skipped, threshold_words
@@ -61,24 +62,28 @@ def score(
     output: Annotated[Path | None, arg(aliases=["-o"])] = None,
     heatmaps: Path | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu",
+    threads: int | None = None,
+    batch_size: int | None = None,
     force: Flag = False,
 ) -> int:
     """Score new pictures: how novel each is, its p-value, and whether it is called novel.
 
     Args:
-        detector: made by novelette fit.
+        detector: made by novelette fit, distill or export; a bundle is scored without torch.
         source: a folder, one picture, or an .npy or .npz array.
         output: a .csv or .jsonl file with path, score, p_value, novel, in the pictures' order; printed as CSV without it.
         heatmaps: a folder for a picture each with what is novel in it laid over.
-        device: where to compute.
+        device: where to compute; a bundle is scored on the CPU.
+        threads: of a bundle: how many batches are scored at a time; as many as there are cores unless given.
+        batch_size: of a bundle: images scored at a time by a thread; 256 unless given.
         force: replace the files that are there.
     """
-    from novelette import outputs, store
+    from novelette import outputs
+    from novelette.cli_deploy import opened
     from novelette.data.sources import open_source
-    from novelette.training import pick_device
 
     outputs.check(output, heatmaps, force=force)
-    loaded = store.load(detector).to(pick_device(device))
+    loaded = opened(detector, device, threads, batch_size)
     pictures = open_source(source)
     predictions = loaded.predict(pictures, bar=True)
     if output is not None:
@@ -144,11 +149,15 @@ def info(detector: DetectorPath, json_: Annotated[Flag, arg(name="json")] = Fals
     """Say what a detector is: method, size, cost, speed, calibration, where it came from, and a student's teacher beside it.
 
     Args:
-        detector: made by novelette fit or distill.
+        detector: made by novelette fit, distill or export.
         json_: print one JSON object.
     """
-    from novelette.info import describe, lines
+    from novelette.bundle import is_bundle
 
+    if is_bundle(detector):
+        from novelette.bundle import describe, lines
+    else:
+        from novelette.info import describe, lines
     said = describe(detector)
     print(json.dumps(said) if json_ else "\n".join(lines(said)))
     return 0
@@ -240,6 +249,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "score": score,
     "evaluate": evaluate,
     "info": info,
+    "export": export,
     "methods": methods,
     "data": data,
     "bench": bench,
@@ -275,6 +285,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             "matplotlib",
             "pooch",
             "joblib",
+            "onnx",
+            "onnxscript",
         ):
             raise
         say(f"novelette: this command needs {error.name}: pip install 'novelette[train]'")

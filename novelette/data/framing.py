@@ -1,5 +1,7 @@
 """Geometry: a picture of any shape becomes a square, a square becomes tiles."""
 
+import math
+
 import numpy as np
 from PIL import Image
 
@@ -53,3 +55,11 @@ def cut(squares: np.ndarray, tiles: int, channels: int) -> np.ndarray:
     out = np.empty((n, tiles, tiles, channels, size, size), np.uint8)
     out[:] = squares.reshape(n, tiles, size, tiles, size, -1).transpose(0, 1, 3, 5, 2, 4)
     return out.reshape(n, tiles**2, channels, size, size)
+
+
+def uncut(tiles: np.ndarray) -> np.ndarray:
+    """The way back of `cut`: uint8 (n, T, C, S, S), T a square number, to squares with the channels last, (n, H, W, C), H = W = √T · S."""
+    n, count, channels, size, _ = tiles.shape
+    side = math.isqrt(count)
+    grid = tiles.reshape(n, side, side, channels, size, size).transpose(0, 1, 4, 2, 5, 3)
+    return grid.reshape(n, side * size, side * size, channels)

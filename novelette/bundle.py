@@ -1,0 +1,124 @@
+"""Bundles on disk: a folder with `bundle.json` and `model.onnx`, a detector for machines without torch. Reading one runs no code."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, Field, ValidationError
+
+from novelette.cards import digest, read_card
+from novelette.data.images import Preprocessing
+from novelette.errors import InputError
+from novelette.files import check_folder, replacing
+from novelette.words import flat
+
+SCHEMA = 1
+CARD, MODEL = "bundle.json", "model.onnx"
+
+
+class Tensor(BaseModel, frozen=True, extra="forbid"):
+    """One input or output of the graph. A string in its shape names an axis of any length."""
+
+    name: str
+    dtype: Literal["uint8", "float32", "int64"]
+    shape: tuple[int | str, ...]
+
+
+class Checked(BaseModel, frozen=True, extra="forbid"):
+    """How the graph was compared with torch before the bundle was written."""
+
+    pictures: int = Field(ge=1, description="that both scored")
+    source: str = Field(description="where the natural ones among them came from")
+    batch_sizes: tuple[int, ...]
+    worst_difference: float = Field(ge=0, description="of two scores, relative")
+    onnxruntime: str
+
+
+class Card(BaseModel, frozen=True, extra="forbid"):
+    """bundle.json: all that is known of the graph, and how pictures become its input."""
+
+    schema_: int = Field(SCHEMA, alias="schema", ge=1, le=SCHEMA)
+    method: str
+    config: dict[str, Any]
+    preprocessing: Preprocessing
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    opset: int
+    false_alarm_rate: float = Field(gt=0, lt=1)
+    threshold: float | None
+    calibration: tuple[float, ...]
+    contains_training_pictures: bool
+    seed: int
+    provenance: dict[str, Any]
+    checked: Checked | None = None
+    model_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+    def output(self, name: str) -> Tensor | None:
+        """An output of the graph, or None where it has none of this name."""
+        return next((tensor for tensor in self.outputs if tensor.name == name), None)
+
+
+class Bundle(NamedTuple):
+    """A bundle that was read: its card and the bytes of its graph."""
+
+    card: Card
+    model: bytes
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a folder is, or once was, a bundle."""
+    return (path / CARD).exists() or (path / MODEL).exists()
+
+
+def check_output(path: Path, *, force: bool) -> None:
+    """Refuse, before any work, an output that cannot be written. Raises: InputError."""
+    check_folder(path, CARD, "a bundle", force=force)
+
+
+def write(bundle: Bundle, path: Path, *, force: bool = False) -> Path:
+    """Write the folder `path`, whole or not at all. Raises: InputError when it exists and `force` is not given, or the disk says no."""
+    check_output(path, force=force)
+    card = bundle.card.model_dump(mode="json", by_alias=True)
+    with replacing(path) as folder:
+        (folder / MODEL).write_bytes(bundle.model)
+        (folder / CARD).write_text(json.dumps(card | {"card_sha256": digest(card)}, indent=1) + "\n")
+    return path
+
+
+def read(path: str | Path) -> Bundle:
+    """Read a bundle. Raises: InputError when it is missing, damaged, foreign, or of a newer schema."""
+    path = Path(path)
+    card = read_card(path, CARD, "a bundle", SCHEMA)
+    try:
+        model = (path / MODEL).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path / MODEL} cannot be read ({error.strerror}): the bundle is not whole") from error
+    try:
+        known = Card(**card)
+    except (TypeError, ValidationError) as error:
+        raise InputError(f"{path / CARD} is damaged: it is not a card that novelette wrote") from error
+    if hashlib.sha256(model).hexdigest() != known.model_sha256:
+        raise InputError(f"{path / MODEL} is damaged: its hash is not the one in {CARD}")
+    return Bundle(known, model)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """All about a bundle on disk, in JSON's types: its card, with the calibration scores counted, and its size.
+
+    Raises: InputError as `read`.
+    """
+    card = read(path).card.model_dump(mode="json", by_alias=True)
+    calibration = card.pop("calibration")
+    sizes = {"disk_bytes": sum((path / name).stat().st_size for name in (CARD, MODEL))}
+    return card | {"calibration_pictures": len(calibration)} | sizes
+
+
+def lines(said: Mapping[str, Any]) -> Iterator[str]:
+    """What `describe` found, for people."""
+    shapes = {
+        side: {tensor["name"]: f"{tensor['dtype']} {tuple(tensor['shape'])}" for tensor in said[side]} for side in ("inputs", "outputs")
+    }
+    for name, value in flat({**said, **shapes}).items():
+        yield f"{name:<34} {value:,}" if isinstance(value, int) and not isinstance(value, bool) else f"{name:<34} {value}"

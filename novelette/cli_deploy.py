@@ -1,0 +1,65 @@
+"""The commands that take a detector to other machines: `export`; and what `score` opens, a detector or a bundle."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from novelette.arguments import DetectorPath, Flag, Output
+from novelette.errors import InputError
+from novelette.saying import say
+
+if TYPE_CHECKING:
+    from novelette.detector import Detector
+    from novelette.runtime import Runtime
+
+
+def export(
+    detector: DetectorPath,
+    output: Output,
+    pictures: Annotated[str | None, arg(metavar="SOURCE")] = None,
+    force: Flag = False,
+) -> int:
+    """Write a detector as a bundle, which scores on machines without torch; refused unless it says what the detector says.
+
+    Args:
+        detector: made by novelette fit or distill.
+        output: the bundle, a folder.
+        pictures: what to compare the two on; the pictures of the fit unless given, and made ones where these are gone.
+        force: replace a bundle that stands at -o.
+    """
+    from novelette import bundle, store
+    from novelette.export import export_detector
+    from novelette.words import counted
+
+    bundle.check_output(output, force=force)
+    loaded = store.load(detector)
+    checked = export_detector(loaded, output, pictures=pictures, force=force)
+    size = sum((output / name).stat().st_size for name in (bundle.CARD, bundle.MODEL))
+    print(
+        f"{output}: {size:,} bytes; the same verdicts on {counted(checked.pictures, 'picture')}, scores to {checked.worst_difference:.0e}"
+    )
+    if checked.source == "made":
+        say("the pictures of the fit are not at hand, so the two were compared on made ones: --pictures SOURCE compares them on yours")
+    if loaded.scorer.keeps_pictures:
+        say("the bundle holds the training pictures, which a detector of this method keeps: who has it has them")
+    return 0
+
+
+def opened(path: Path, device: str, threads: int | None, batch_size: int | None) -> "Detector | Runtime":
+    """A detector on its device, or a bundle, which needs no torch.   Raises: InputError for an option of the other kind."""
+    from novelette.bundle import is_bundle
+
+    if is_bundle(path):
+        if device not in ("auto", "cpu"):
+            raise InputError(f"{path} is a bundle, which is scored on the CPU: leave out --device {device}")
+        from novelette import runtime
+
+        return runtime.load(path, threads=threads, batch_size=runtime.BATCH_SIZE if batch_size is None else batch_size)
+    for option, value in (("--threads", threads), ("--batch-size", batch_size)):
+        if value is not None:
+            raise InputError(f"{option} is for bundles, and {path} is none: leave it out, or export the detector first")
+    from novelette import store
+    from novelette.training import pick_device
+
+    return store.load(path).to(pick_device(device))

@@ -1,0 +1,128 @@
+"""Whether a bundle says what its detector says: both score the same pictures, alone and in batches.
+
+Half of the pictures are natural where any are at hand. The others are smooth random fields, with their edges and shades like natural
+pictures, and noise: what lies far from training is where two computations part first.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from novelette import heatmap
+from novelette.bundle import Checked
+from novelette.data.framing import uncut
+from novelette.data.images import load
+from novelette.data.select import found_again, normal_pictures
+from novelette.data.sources import Source, SubsetSource, open_source
+from novelette.detector import Detector
+from novelette.errors import InputError
+from novelette.runtime import Runtime
+from novelette.words import counted
+
+TOLERANCE = 1e-4  # relative
+NATURAL = 256  # pictures, and half as many made and noisy ones each
+MOST_BYTES = 2**27  # of natural pictures, prepared: there are fewer where they are large
+BATCHES = {1: 64, 7: 140, 256: 2 * NATURAL}  # batch size -> how many of the pictures, spread over the kinds
+FLOOR = 0.01  # of the median score: a smaller one, such as a kept picture's distance to itself, is compared in units of this
+
+
+class Pictures(NamedTuple):
+    """Prepared pictures, uint8 (n, T, C, S, S), and where the natural ones among them came from."""
+
+    pixels: NDArray[np.uint8]
+    source: str
+
+
+def pictures_to_compare(detector: Detector, given: Any = None) -> Pictures:
+    """Natural, made and noisy pictures for a detector.
+
+    Args: given: as `open_source` takes it; the detector's own training source if None, made pictures in its stead where that is gone.
+    Raises: InputError when what is given holds no picture that can be read.
+    """
+    if given is not None:
+        natural, source = _some(open_source(given), detector), "given"
+    else:
+        found = _training_source(detector)
+        natural, source = (_made(detector, 2, seed=1), "made") if found is None else (_some(found, detector), "training source")
+    return Pictures(np.concatenate([natural, _made(detector, 1, seed=2), _noise(detector)]), source)
+
+
+def compare(detector: Detector, exported: Runtime, pictures: Pictures) -> Checked:
+    """Score with both and compare.
+
+    Raises: InputError when a score differs by more than TOLERANCE, relative, or a verdict by anything.
+    """
+    expected = detector.score_pixels(pictures.pixels).astype(np.float64)
+    _, novel = detector.judge(expected.astype(np.float32))
+    unit = np.maximum(np.abs(expected), FLOOR * np.median(np.abs(expected)))
+    images, worst, changed = uncut(pictures.pixels), 0.0, 0
+    for batch, count in BATCHES.items():
+        which = np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int))
+        parts = [exported.run(images[which[i : i + batch]]) for i in range(0, len(which), batch)]
+        score = np.concatenate([part.score for part in parts])
+        difference = np.abs(score - expected[which]) / unit[which]
+        worst = max(worst, float(np.where(np.isfinite(difference), difference, np.inf).max()))
+        label = np.concatenate([part.label for part in parts])
+        changed = max(changed, int((label != (-1 if novel is None else novel[which])).sum()))
+    if worst > TOLERANCE or changed:
+        raise InputError(
+            "nothing was exported: "
+            f"on {counted(len(images), 'picture')} the graph's scores differ from the detector's by up to {worst:.1e} "
+            f"of itself, where {TOLERANCE:.0e} is allowed, and {counted(changed, 'verdict')} changed"
+        )
+    return Checked(
+        pictures=len(images),
+        source=pictures.source,
+        batch_sizes=tuple(BATCHES),
+        worst_difference=worst,
+        onnxruntime=onnxruntime.__version__,
+    )
+
+
+def _training_source(detector: Detector) -> Source | None:
+    """The pictures that a detector was fitted on, or None when they are not at hand any more. Nothing is downloaded."""
+    described = detector.provenance.get("source")
+    if described is None:
+        return None
+    try:
+        source, where = found_again(described, ())
+        return normal_pictures(source, replace(where, download=False)).source
+    except InputError:
+        return None
+
+
+def _some(source: Source, detector: Detector) -> NDArray[np.uint8]:
+    """Some of a source's pictures, evenly spread, prepared."""
+    count = min(2 * _half(detector), len(source))
+    which = np.unique(np.linspace(0, len(source) - 1, count).round().astype(int))
+    return load(SubsetSource(source, which), detector.preprocessing).pixels
+
+
+def _made(detector: Detector, halves: int, *, seed: int) -> NDArray[np.uint8]:
+    """Smooth random fields of different grain and contrast, uint8 (n, T, C, S, S)."""
+    n, rng = halves * _half(detector), np.random.default_rng(seed)
+    fields = rng.normal(size=(n, *_shape(detector))).astype(np.float32)
+    for i, grain in enumerate(np.geomspace(0.5, fields.shape[-1] / 8, n)):
+        fields[i] = heatmap.smooth(fields[i], grain)
+    fields /= fields.std(axis=(1, 2, 3, 4), keepdims=True)
+    contrast, shade = rng.uniform(5, 80, (n, 1, 1, 1, 1)), rng.uniform(30, 225, (n, 1, 1, 1, 1))
+    return (shade + contrast * fields).clip(0, 255).astype(np.uint8)
+
+
+def _noise(detector: Detector) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (_half(detector), *_shape(detector)), dtype=np.uint8)
+
+
+def _half(detector: Detector) -> int:
+    """Half as many pictures as there are natural ones."""
+    return min(NATURAL, max(8, MOST_BYTES // math.prod(_shape(detector)))) // 2
+
+
+def _shape(detector: Detector) -> tuple[int, int, int, int]:
+    """(T, C, S, S)"""
+    how = detector.preprocessing
+    return how.tiles**2, how.channels, how.size, how.size

@@ -1,0 +1,164 @@
+"""Exported detectors: the bundle says what the detector says, or it is not written; and what of it is on disk."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from pictures import checks, stripes
+
+from novelette import bundle, calibrate, comparing, runtime
+from novelette.data.framing import cut, uncut
+from novelette.data.images import Preprocessing
+from novelette.detector import Detector
+from novelette.errors import InputError
+from novelette.export import export_detector, why_not
+from novelette.graph import Verdict
+from novelette.methods import METHODS, ede_gan, knn
+from novelette.training import Run
+
+CPU = torch.device("cpu")
+GAN = {"widths": (2,), "latent": 8, "steps": 4}
+CONFIGS = {
+    "ede": ("ede-gan", ede_gan.Config(**GAN)),
+    "ed-hat": ("ede-gan", ede_gan.Config(pipeline="ed-hat", **GAN)),
+    "ed": ("ede-gan", ede_gan.Config(pipeline="ed", **GAN)),
+    "batch norm": ("ede-gan", ede_gan.Config(norm="batch", statistics="running", **GAN)),
+    "knn": ("knn", knn.Config()),
+    "knn euclidean kth": ("knn", knn.Config(metric="euclidean", reduce="kth", k=3)),
+    "knn of fewer than twice k": ("knn", knn.Config(k=40)),
+}
+
+
+def detector(name="ede", preprocessing=None, pictures=60):
+    """Fitted on stripes; the first fifth of them calibrates."""
+    method, config = CONFIGS[name]
+    preprocessing = preprocessing or Preprocessing()
+    side = preprocessing.size * preprocessing.tiles
+    grey = stripes(pictures, size=side)[..., None].repeat(preprocessing.channels, 3)
+    pixels = cut(grey, preprocessing.tiles, preprocessing.channels)
+    held, training = pixels[: pictures // 5], pixels[pictures // 5 :]
+    images = torch.from_numpy(training.reshape(-1, *training.shape[2:]))
+    scorer = METHODS[method].fit(images, config, seed=0, device=CPU, run=Run())
+    made = Detector(
+        method, config, preprocessing, scorer, np.zeros(0), np.zeros(0, np.uint64), 0.2, 0, {"source": None, "title": "stripes"}
+    )
+    return made.recalibrated(made.score_pixels(held), 0.2)
+
+
+def pictures_for(preprocessing, n=20):
+    side = preprocessing.size * preprocessing.tiles
+    return np.concatenate([stripes(n, seed=3, size=side), checks(n, size=side)])
+
+
+def assert_the_same(was, now, pictures):
+    expected, found = was.predict(pictures), now.predict(pictures)
+    np.testing.assert_allclose(found.score, expected.score, rtol=comparing.TOLERANCE)
+    np.testing.assert_allclose(found.p_value, expected.p_value, rtol=1e-6)  # of float32
+    assert np.array_equal(found.novel, expected.novel)
+    assert found.names == expected.names
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_bundle_says_what_its_detector_says(name, tmp_path):
+    was = detector(name)
+    checked = export_detector(was, tmp_path / "a.bundle")
+    assert checked.worst_difference <= comparing.TOLERANCE
+    assert_the_same(was, runtime.load(tmp_path / "a.bundle", threads=1), pictures_for(was.preprocessing))
+
+
+@pytest.mark.parametrize("name", ["ede", "knn"])
+def test_tiles_and_colour_are_in_the_graph(name, tmp_path):
+    was = detector(name, Preprocessing(tiles=2, channels=3))
+    export_detector(was, tmp_path / "a.bundle")
+    now = runtime.load(tmp_path / "a.bundle", threads=1)
+    pictures = np.random.default_rng(0).integers(0, 256, (9, 50, 70, 3), dtype=np.uint8)
+    assert_the_same(was, now, pictures)
+    np.testing.assert_allclose(now.heatmap(pictures[0]), was.heatmap(pictures[0]), atol=1e-4)  # of maps from 0 to 2
+
+
+def test_pixels_come_back_from_tiles():
+    squares = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3), dtype=np.uint8)
+    assert np.array_equal(uncut(cut(squares, 3, 3)), squares)
+    grey = squares[..., 0]
+    assert np.array_equal(uncut(cut(grey, 2, 1)), grey[..., None])
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 5, 9, 19, 100])
+def test_the_verdict_of_a_graph_is_that_of_calibrate_ties_and_ends_included(n):
+    calibration = np.sort(np.random.default_rng(n).integers(1, 30, n) / 8).astype(np.float64)
+    scores = np.concatenate([calibration, np.arange(0, 40) / 8 + 1 / 16]).astype(np.float32)
+    threshold = calibrate.threshold(calibration, 0.2)
+    for nudge in (1 - 1e-6, 1, 1 + 1e-6):  # other arithmetic, same score
+        p_value, label = Verdict(calibration, threshold)(torch.from_numpy(scores * np.float32(nudge)))
+        np.testing.assert_allclose(p_value, calibrate.p_values(scores, calibration), rtol=1e-6)
+        assert label.tolist() == ([-1] * len(scores) if threshold is None else (scores > threshold).astype(int).tolist())
+
+
+def test_without_calibration_there_are_scores_alone(tmp_path):
+    was = replace(detector(), calibration=np.zeros(0))
+    export_detector(was, tmp_path / "a.bundle")
+    said = runtime.load(tmp_path / "a.bundle", threads=1).predict(pictures_for(was.preprocessing))
+    assert said.novel is None
+    assert np.isnan(said.p_value).all()
+
+
+def test_a_graph_that_differs_is_refused_with_the_difference_and_nothing_is_written(tmp_path, monkeypatch):
+    was = detector()
+    monkeypatch.setattr(Detector, "score_pixels", lambda self, pixels, _score=Detector.score_pixels: _score(self, pixels) * 1.001)
+    with pytest.raises(InputError, match=r"by up to 1\.0e-03 of itself, where 1e-04 is allowed") as refused:
+        export_detector(was, tmp_path / "a.bundle")
+    assert "." not in str(refused.value).replace("1.0e", "").replace("1.", "")  # one sentence
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_verdict_that_changes_is_refused(tmp_path, monkeypatch):
+    was = detector()
+    monkeypatch.setattr(Detector, "judge", lambda self, scores: (scores, np.zeros(len(scores), bool)))
+    with pytest.raises(InputError, match=r"[1-9]\d* verdicts? changed"):
+        export_detector(was, tmp_path / "a.bundle")
+
+
+def test_scores_that_depend_on_the_batch_have_no_graph():
+    batch = ede_gan.Config(norm="batch", **GAN)
+    net = ede_gan.Generator(batch, 1, 32)
+    was = replace(detector(), config=batch, scorer=ede_gan.Scorer(batch, net, {}))
+    assert "by its batch" in why_not(was)
+
+
+def test_too_many_training_pictures_have_no_graph(tmp_path, monkeypatch):
+    monkeypatch.setattr("novelette.export.KNN_BYTES", 32 * 32)
+    with pytest.raises(InputError, match="training pictures would be in the bundle"):
+        export_detector(detector("knn"), tmp_path / "a.bundle")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_bundle_names_no_folder_of_the_machine_that_made_it(tmp_path):
+    was = detector()
+    was.provenance["source"] = {"source": str(tmp_path / "secret"), "normal": None, "protocol": "standard", "protocol_seed": 0}
+    was.provenance["source"] |= {"attribute": None, "group_by": None}
+    export_detector(was, tmp_path / "a.bundle")
+    for name in (bundle.CARD, bundle.MODEL):
+        content = (tmp_path / "a.bundle" / name).read_bytes()
+        assert b"secret" not in content
+        assert b".py" not in content
+
+
+def test_the_graph_is_valid_onnx_and_is_what_the_card_says(tmp_path):
+    export_detector(detector(preprocessing=Preprocessing(size=64, channels=3)), tmp_path / "a.bundle")
+    model = onnx.load(tmp_path / "a.bundle" / bundle.MODEL)
+    onnx.checker.check_model(model, full_check=True)
+    card = json.loads((tmp_path / "a.bundle" / bundle.CARD).read_text())
+    assert card["opset"] == model.opset_import[0].version
+    assert [tensor["name"] for tensor in card["outputs"]] == [output.name for output in model.graph.output]
+    assert [tensor["name"] for tensor in card["outputs"]] == ["score", "p_value", "label", "heatmap"]
+    shape = [axis.dim_param or axis.dim_value for axis in model.graph.input[0].type.tensor_type.shape.dim]
+    assert shape == ["N", 64, 64, 3] == card["inputs"][0]["shape"]
+
+
+def test_kept_pictures_are_declared(tmp_path):
+    for name in ("knn", "ede"):
+        export_detector(detector(name), tmp_path / name)
+    assert [bundle.read(tmp_path / name).card.contains_training_pictures for name in ("knn", "ede")] == [True, False]
