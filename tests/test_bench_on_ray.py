@@ -152,6 +152,16 @@ def test_run_that_fits_on_no_machine_is_refused(monkeypatch):
         on_ray.cores_of(bench.model_copy(update={"threads": 3}))
 
 
+def test_ray_that_does_not_start_is_told_in_a_sentence(file, tmp_path, capsys, monkeypatch):
+    def fails(*args, **kwargs):
+        raise Exception("Starting.\nThe current node timed out during startup.\n")
+
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    monkeypatch.setattr(on_ray.ray, "init", fails)
+    argv = ["bench", str(file), "--results", str(tmp_path), "--engine", "ray"]
+    assert_refused(argv, tmp_path, capsys, "Ray does not start: The current node timed out during startup\n")
+
+
 @pytest.mark.slow
 def test_address_of_another_program_is_refused_before_long(file, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -98,15 +98,20 @@ def result_of(ended: Any) -> tuple[Ended, dict[str, bytes]]:
 
 @contextmanager
 def joined(address: str | None, cores: int) -> Iterator[None]:
-    """A cluster, or Ray on this machine with so many cores. What Ray has to say of a lost machine goes to standard error."""
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    """A cluster, or Ray on this machine with so many cores. What Ray has to say of a lost machine goes to standard error.
+
+    Raises: InputError when Ray does not start.
+    """
+    own: dict[str, Any] = {} if address else {"num_cpus": cores, "include_dashboard": False}
+    if address is None:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray would keep one in the home folder
     with redirect_stdout(sys.stderr):
         try:
-            if address is None:
-                os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray would keep one in the home folder
-                ray.init("local", num_cpus=cores, include_dashboard=False, **quiet)
-            else:
-                ray.init(address, **quiet)
+            ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        except Exception as error:  # Ray raises plain ones, too
+            ray.shutdown()
+            raise InputError(f"Ray does not start: {last_line(str(error))}") from error
+        try:
             yield
         finally:
             ray.shutdown()
