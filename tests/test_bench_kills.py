@@ -53,7 +53,7 @@ class Command:
     @contextlib.contextmanager
     def started(self):
         """The running command, leader of a process group. Whatever is left of the group ends with it."""
-        environment = os.environ | {"PYTHONPATH": str(TESTS)}
+        environment = os.environ | {"PYTHONPATH": str(TESTS), "JOBLIB_TEMP_FOLDER": str(self.file.parent)}  # nobody else tidies up
         words = [sys.executable, "-m", "witnessed", str(self.log), *self.argv, *self.options]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         process = subprocess.Popen(words, env=environment, start_new_session=True, **pipes)
