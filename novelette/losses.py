@@ -54,13 +54,13 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def contrast_loss(s: Tensor, s_novel: Tensor) -> Tensor:
-    """Cross-entropy of normal against made-up novel images where exp(-score) is the probability of being normal, one value per pair.
+    """Cross-entropy of normal against made-up novel images where exp(-s) is the probability of being normal, one value per pair.
 
-        L_c = s - log(1 - exp(-s′))          (the hypersphere classifier of Ruff et al., 2021, Eq. 3, with the score as the distance)
+        L_c = s - log(1 - exp(-s′))          (the hypersphere classifier of Ruff et al., 2021)
 
-    Args: s, s_novel: scores of normal and of novel images, at least 0, (N,).   Returns: (N,), not reduced.
+    Args: s, s_novel: distances of normal and of novel images, at least 0, (N,).   Returns: (N,), not reduced.
     Raises: ValueError when their shapes differ.
-    Deviation: 1e-4 is added to s′, so that a score of 0 has a finite loss.
+    Deviation: 1e-4 is added to s′, so that a distance of 0 has a finite loss.
     """
     same_shape(s, s_novel)
     return s - torch.log(-torch.expm1(-s_novel - 1e-4))

@@ -16,6 +16,7 @@ from novelette import metrics
 from novelette.bench.runs import Bench
 from novelette.data.images import as_tensor
 from novelette.data.protocol import Split
+from novelette.losses import reconstruction_l1
 from novelette.methods import ede_gan
 from novelette.snapshots import States
 
@@ -47,16 +48,11 @@ class Exam:
         """Images in parts, float32 (n, C, S, S) in [-1, 1]."""
         return [as_tensor(self.pixels[which[i : i + FORWARD]], self.device) for i in range(0, len(which), FORWARD)]
 
-    def scores(self, scorer: Any, which: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n,)."""
+    def scores(self, scorer: Any, which: NDArray[np.int64], moved: tuple[int, int] = (0, 0)) -> NDArray[np.float32]:
+        """(n,).   Args: moved: px down and to the right; what leaves at one edge comes in at the other."""
         if scorer.module() is not None:
             scorer.module().to(self.device)
-        return torch.cat([scorer.score(part) for part in self.tensor(which)]).float().cpu().numpy()
-
-    def scores_of_passes(self, scorer: Any, which: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The mean score of each image and its copies moved by one pixel, (n,)."""
-        passes = [[scorer.score(part.roll(by, (2, 3))) for part in self.tensor(which)] for by in PASSES]
-        return torch.stack([torch.cat(parts) for parts in passes]).mean(0).float().cpu().numpy()
+        return torch.cat([scorer.score(part.roll(moved, (2, 3))) for part in self.tensor(which)]).float().cpu().numpy()
 
     def auroc(self, scorer: Any, every: int = 1) -> float:
         """Of every so manieth image."""
@@ -84,7 +80,8 @@ def measured(bench: Bench, scorer: Any, snapshots: dict[int, States], m: int, ex
             record["running"]["curve"] = curve(scorer, averages, states, exam, bench.curve_every)
     if "passes" in bench.measures:
         which = exam.which
-        record["passes"] = round(metrics.auroc(exam.scores_of_passes(scorer, which), exam.novel[which]), 6)
+        scores = np.mean([exam.scores(scorer, which, moved) for moved in PASSES], axis=0)
+        record["passes"] = round(metrics.auroc(scores, exam.novel[which]), 6)
     if "fit" in bench.measures:
         record["scores"] = seen_and_unseen(scorer, exam)
     if "noise" in bench.measures and isinstance(scorer, ede_gan.Scorer):
@@ -130,17 +127,10 @@ def under_noise(scorer: ede_gan.Scorer, exam: Exam, every: int) -> dict[str, dic
         scores: dict[str, list[Tensor]] = {"latent": [], "image": []}
         for part in exam.tensor(which):
             x = part + sigma * torch.randn(part.shape, generator=rng).to(part.device)
-            x_hat, z, z_hat = outputs(scorer, x)
-            scores["image"].append((x - x_hat).abs().flatten(1).mean(1))
+            x_hat, z, z_hat = scorer.outputs(x)
+            scores["image"].append(reconstruction_l1(x, x_hat))
             if z_hat is not None:
                 scores["latent"].append((z - z_hat).norm(dim=1))
         by_name = {name: torch.cat(parts).cpu().numpy() for name, parts in scores.items() if parts}
         found[f"{sigma:g}"] = {name: round(metrics.auroc(values, exam.novel[which]), 6) for name, values in by_name.items()}
     return found
-
-
-def outputs(scorer: ede_gan.Scorer, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-    """x̂, z and ẑ of images (n, C, S, S), in batches of training's size where the normalization is over a batch."""
-    parts = [scorer.scoring.net(part) for part in (x.split(scorer.config.batch_size) if scorer.needs_its_batch else [x])]
-    x_hat, z, z_hat = zip(*parts, strict=True)
-    return torch.cat(x_hat), torch.cat(z), None if z_hat[0] is None else torch.cat(z_hat)

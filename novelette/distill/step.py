@@ -51,13 +51,18 @@ def update(
     with nullcontext() if structure.teacher_g else torch.no_grad():
         out_t, turned_t = teacher.net(x), teacher.turned(x, step)
     out_s, turned_s = student.net(x), student.turned(x, step)
-    losses = {"k": match(out_t, out_s, weights, student.models, learner="student")}
+    pairs = [(out_t, out_s)]
     if turned_t is not None and turned_s is not None:  # what the teacher has learnt of turned copies, the student learns too
-        losses["k"] = losses["k"] + match(turned_t, turned_s, weights, student.models, learner="student")
+        pairs.append((turned_t, turned_s))
+
+    def k_l(learner: str) -> Tensor:
+        return torch.stack([match(t, s, weights, student.models, learner=learner) for t, s in pairs]).sum(0)
+
+    losses = {"k": k_l("student")}
 
     if structure.teacher_g:  # the teacher keeps its own game
         losses["g_t"], f = teacher.generator_loss(x, out_t, turned_t)
-        follows = match(out_t, out_s, weights, student.models, learner="teacher") if teacher_follows else 0.0
+        follows = k_l("teacher") if teacher_follows else 0.0
         teacher.descend_g(losses["g_t"] + follows)
         if structure.teacher_d:
             losses["d_t"] = teacher.descend_d(f, out_t[0], seeds, step)

@@ -30,7 +30,8 @@ PAPER = "Zhang, Chen, Sun, Xu: P-KDGAN (IJCAI 2020), and Zhang, Dong, Peng, Chen
 Outputs = tuple[Tensor, Tensor, Tensor | None]  # x̂, z, ẑ of a generator; ẑ is None for the pipeline `ed`
 
 CRITIC = "critic."  # before the names of D's weights in a scorer's state
-WHITEN_ON = 4_000  # images; more do not change the latents' spread
+WHITEN_ON = 4_000  # images, evenly spaced
+FORWARD = 512  # images at once when the latents are whitened
 REDRAW_BELOW = 1e-5  # GANomaly draws D anew when its loss falls under this: it has won, and teaches G nothing more
 
 
@@ -286,8 +287,16 @@ class Scorer:
         Args: x: (N, C, S, S) in [-1, 1].   Returns: (N,).
         With `norm = batch, statistics = batch` images are scored in batches of `batch_size`, as in training, and depend on them.
         """
-        parts = x.split(self.config.batch_size) if self.needs_its_batch else [x]
-        return torch.cat([self.scoring(part) for part in parts])
+        return torch.cat([self.scoring(part) for part in self._batches(x)])
+
+    def outputs(self, x: Tensor) -> Outputs:
+        """x̂, z and ẑ of images (N, C, S, S), in batches of `batch_size` where these normalize, as in `score`."""
+        parts = [self.scoring.net(part) for part in self._batches(x)]
+        x_hat, z, z_hat = zip(*parts, strict=True)
+        return torch.cat(x_hat), torch.cat(z), None if z_hat[0] is None else torch.cat(z_hat)
+
+    def _batches(self, x: Tensor) -> Sequence[Tensor]:
+        return x.split(self.config.batch_size) if self.needs_its_batch else [x]
 
     def score_own(self, x: Tensor) -> Tensor:
         """`score`: no training image is kept."""
@@ -306,11 +315,8 @@ class Scorer:
         net = self.scoring.net
         assert net.encode_again is not None
         some = images[:: -(-len(images) // WHITEN_ON)]
-        parts = [
-            net(as_tensor(part).to(net.encode.head.weight.dtype))
-            for part in some.split(self.config.batch_size if self.needs_its_batch else 100)
-        ]
-        a, inverse = whitening(torch.cat([z - z_hat for _, z, z_hat in parts]))
+        gaps = [_gap(self.outputs(as_tensor(part).to(net.encode.head.weight.dtype))) for part in some.split(FORWARD)]
+        a, inverse = whitening(torch.cat(gaps))
         for layer, matrix in ((net.encode.head, a), (net.encode_again.head, a), (net.decode.first, inverse)):
             layer.weight.copy_((matrix @ layer.weight.double().flatten(1)).view_as(layer.weight))
 

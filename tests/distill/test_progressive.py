@@ -312,7 +312,7 @@ def test_models_that_need_different_numbers_of_steps_are_not_taught_together(tea
 # Golden: the first losses, which change only with a reason in the commit
 
 
-# Tolerance: as in tests/golden, other processors sum in other orders.
+# Tolerance: as in tests/golden.
 @pytest.mark.parametrize(
     ("how", "golden"),
     [
@@ -349,5 +349,5 @@ def test_the_first_losses_are_what_they_were(monkeypatch, how, golden):
     taught(teacher, TINY.model_copy(update={"steps": 10, "progressive": how, **papers}), run, images=pictures(20))
     assert [line["step"] for line in run.history] == [5, 10, 15, 20]
     for name, values in golden.items():
-        assert [line[name] for line in run.history if name in line] == pytest.approx(values, rel=1e-4), name
+        assert [line[name] for line in run.history if name in line] == pytest.approx(values, rel=1e-3), name
     assert {name for line in run.history for name in line} == {"step", *golden}

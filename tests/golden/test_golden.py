@@ -16,7 +16,7 @@ def losses(pipeline, monkeypatch):
     return run.history
 
 
-# Tolerance: with and without oneDNN and on one thread or two the six printed digits moved by 1e-6; other processors sum in other orders.
+# Tolerance: with and without oneDNN and on one thread or two the six printed digits moved by 1e-6, from one processor to another by 2e-4.
 @pytest.mark.parametrize(
     ("pipeline", "g", "d", "con"),
     [
@@ -28,7 +28,7 @@ def test_the_first_losses_are_what_they_were(monkeypatch, pipeline, g, d, con):
     history = losses(pipeline, monkeypatch)
     assert [line["step"] for line in history] == [5, 10, 15]
     for name, values in (("g", g), ("d", d), ("con", con)):
-        assert [line[name] for line in history] == pytest.approx(values, rel=1e-4), name
+        assert [line[name] for line in history] == pytest.approx(values, rel=1e-3), name
 
 
 def test_ed_hat_trains_as_ede_does(monkeypatch):
