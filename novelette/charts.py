@@ -1,4 +1,4 @@
-"""The two plots of a report as SVG text. Colours are the page's own CSS classes, so that they follow its light and dark dress."""
+"""Plots as SVG text: a report's two, whose colours are the page's own CSS classes and follow its light and dark dress; and a stream's."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,13 @@ from novelette.metrics import roc_curve
 WIDTH, HEIGHT = 440, 330
 LEFT, RIGHT, TOP, BOTTOM = 58, 20, 14, 44  # px around the plotting area
 BINS = 48
-MOST_CORNERS = 400  # of a ROC curve: as many as pixels across
+MOST_CORNERS = 400  # of a curve: as many as pixels across
+MOST_DOTS = 2000
+ALONE = (  # the style of a plot that stands in no page
+    "<style>svg { background: #fff; font: 12px system-ui, sans-serif } text { fill: #63676f } .strong { fill: #1c1e22; font-weight: 600 }"
+    " .grid { stroke: #e2e0da } .curve { fill: none; stroke: #2b6cb0; stroke-width: 2 } .p { fill: #2b6cb0; fill-opacity: .45 }"
+    " .dot { fill: #d0541f; stroke: #fff; stroke-width: 2 } .threshold { stroke: #1c1e22; stroke-dasharray: 5 3 }</style>"
+)
 
 
 def roc_chart(scores: NDArray[np.floating], labels: NDArray[np.integer], point: tuple[float, float] | None) -> str:
@@ -66,6 +72,40 @@ def histogram_chart(scores: NDArray[np.floating], labels: NDArray[np.integer], t
         parts.append(f'<text class="strong" text-anchor="{anchor}" x="{at + away:.1f}" y="{TOP + 12}">threshold</text>')
     parts += _axes("score, logarithmic" if log else "score", "share of its kind")
     return _svg("Histogram of the scores of normal and of novel pictures", parts)
+
+
+def drift_chart(p_values: NDArray[np.floating], log10_capital: NDArray[np.floating], odds: float, first: int | None) -> str:
+    """A stream as a file of its own: below, the p-value of each picture; above, the capital that was won by betting on drift.
+
+    Args: p_values, log10_capital: (n,), n at least 1, in the stream's order.   odds: of the alarm.   first: the picture of it, from 1.
+    """
+    n = len(p_values)
+    low, high = min(0.0, float(log10_capital.min())) - 0.2, max(float(np.log10(odds)), float(log10_capital.max())) + 0.4
+    along = [(float(_x(at / n)), text) for at, text in _ticks(0, n, log=False)]
+    keep = np.unique(np.linspace(0, n - 1, MOST_CORNERS).round().astype(int))
+    x, y = _x((keep + 1) / n), _y((log10_capital[keep] - low) / (high - low))
+    alarm = float(_y((np.log10(odds) - low) / (high - low)))
+    above = [
+        _grid(along, [(float(_y((at - low) / (high - low))), text) for at, text in _powers(low, high)]),
+        '<polyline class="curve" points="{}"/>'.format(" ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))),
+        f'<line class="threshold" x1="{LEFT}" y1="{alarm:.1f}" x2="{WIDTH - RIGHT}" y2="{alarm:.1f}"/>',
+        f'<text class="strong" x="{LEFT + 6}" y="{alarm - 6:.1f}">{odds:g} to 1: alarm</text>',
+    ]
+    if first is not None:
+        place = log10_capital[first - 1]
+        above.append(f'<circle class="dot" cx="{_x(first / n):.1f}" cy="{_y((place - low) / (high - low)):.1f}" r="5.5"/>')
+    dots = np.unique(np.linspace(0, n - 1, MOST_DOTS).round().astype(int))
+    below = [_grid(along, [(float(_y(t)), f"{t:g}") for t in (0.0, 0.25, 0.5, 0.75, 1.0)])]
+    below += [f'<circle class="p" cx="{_x((i + 1) / n):.1f}" cy="{_y(p_values[i]):.1f}" r="1.8"/>' for i in dots]
+    parts = [
+        *above,
+        *_axes("picture", "odds that something has changed"),
+        f'<g transform="translate(0 {HEIGHT})">',
+        *below,
+        *_axes("picture", "p-value: an even band while nothing has"),
+        "</g>",
+    ]
+    return _svg("Odds that a stream of pictures has drifted, and the p-value of each", parts, panels=2, style=ALONE)
 
 
 def _x(share: NDArray[np.floating] | float) -> NDArray[np.floating]:
@@ -129,5 +169,14 @@ def _axes(below: str, beside: str) -> list[str]:
     ]
 
 
-def _svg(description: str, parts: list[str]) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{description}">{"".join(parts)}</svg>'
+def _svg(description: str, parts: list[str], *, panels: int = 1, style: str = "") -> str:
+    """Args: panels: one below the other, the parts place themselves.   style: CSS where no page has it."""
+    namespace = ' xmlns="http://www.w3.org/2000/svg"' if style else ""  # a page has it
+    head = f'<svg{namespace} viewBox="0 0 {WIDTH} {panels * HEIGHT}" role="img" aria-label="{description}">'
+    return f"{head}{style}{''.join(parts)}</svg>"
+
+
+def _powers(low: float, high: float) -> list[tuple[float, str]]:
+    """Powers of ten from 10^low to 10^high, at most seven, and their text."""
+    step = max(1, int(np.ceil((high - low) / 7)))
+    return [(float(e), f"{10**e}" if 0 <= e < 4 else f"1e{e}") for e in range(int(np.ceil(low)), int(np.floor(high)) + 1, step)]

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, UseAppendAction, arg
 
 from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName, parse
-from novelette.cli_deploy import export
+from novelette.cli_deploy import drift, export
 from novelette.cli_train import distill, fit
 from novelette.errors import InputError
 from novelette.saying import STOPPED, refuse_negative, say, skipped, threshold_words
@@ -250,6 +250,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate,
     "info": info,
     "export": export,
+    "drift": drift,
     "methods": methods,
     "data": data,
     "bench": bench,

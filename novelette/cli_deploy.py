@@ -1,13 +1,14 @@
-"""The commands that take a detector to other machines: `export`; and what `score` opens, a detector or a bundle."""
+"""The commands of a detector at work: `export`, `drift`; and what `score` opens, a detector or a bundle."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
-from novelette.arguments import DetectorPath, Flag, Output
+from novelette.arguments import DetectorPath, Flag, Output, SourceName
 from novelette.errors import InputError
-from novelette.saying import say
+from novelette.saying import refuse_negative, say, skipped
 
 if TYPE_CHECKING:
     from novelette.detector import Detector
@@ -44,6 +45,45 @@ def export(
     if loaded.scorer.keeps_pictures:
         say("the bundle holds the training pictures, which a detector of this method keeps: who has it has them")
     return 0
+
+
+def drift(
+    detector: DetectorPath,
+    source: SourceName,
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    json_: Annotated[Flag, arg(name="json")] = False,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "cpu",
+    seed: int = 0,
+    force: Flag = False,
+) -> int:
+    """Say whether recent pictures, in their order, still score as the calibration's did; exit status 1 if they do not.
+
+    Args:
+        detector: made by novelette fit, distill or export; a bundle is scored without torch.
+        source: normal and other pictures as they came: a folder, in the order of its names, or an .npy or .npz array.
+        output: a plot of the stream, an .svg file.
+        json_: print one JSON object.
+        device: where to compute; a bundle is scored on the CPU.
+        seed: of the draws that part equal scores.
+        force: replace the plot that is there.
+    """
+    from novelette import outputs
+    from novelette.charts import drift_chart
+    from novelette.data.sources import open_source
+    from novelette.drift import ODDS, course_of
+
+    refuse_negative("--seed", seed)
+    outputs.check(output, endings=(".svg",), force=force)
+    loaded = opened(detector, device, None, None)
+    if len(loaded.calibration) == 0:
+        raise InputError(f"{detector} has no calibration to compare with: novelette calibrate gives a detector one, then export it anew")
+    predictions = loaded.predict(open_source(source), bar=True)
+    course = course_of(predictions.score, loaded.calibration, seed=seed)
+    print(json.dumps(course.to_json()) if json_ else course.sentence(predictions.names))
+    if output is not None:
+        outputs.write_text(output, drift_chart(course.p_values, course.log10_capital, ODDS, course.first))
+        say(f"plot: {output}")
+    return skipped(predictions.unreadable) or int(course.first is not None)
 
 
 def opened(path: Path, device: str, threads: int | None, batch_size: int | None) -> "Detector | Runtime":

@@ -33,10 +33,10 @@ class Mapper(Protocol):
     def heatmap(self, picture: NDArray[np.uint8]) -> NDArray[np.float32] | None: ...
 
 
-def check(output: Path | None, heatmaps: Path | None, *, force: bool) -> None:
+def check(output: Path | None, heatmaps: Path | None = None, *, endings: tuple[str, ...] = (".csv", ".jsonl"), force: bool) -> None:
     """Refuse, before any work, outputs that cannot or must not be written. Raises: InputError."""
-    if output is not None and output.suffix not in (".csv", ".jsonl"):
-        raise InputError(f"-o {output} must end in .csv or .jsonl")
+    if output is not None and output.suffix not in endings:
+        raise InputError(f"-o {output} must end in {' or '.join(endings)}")
     for path in (output, heatmaps):
         if path is None:
             continue
@@ -85,9 +85,13 @@ def csv_text(predictions: Predictions) -> str:
 def write(predictions: Predictions, output: Path) -> None:
     """Write the rows as CSV or JSON lines, by the file's ending, whole or not at all."""
     if output.suffix == ".csv":
-        text = csv_text(predictions)
+        write_text(output, csv_text(predictions))
     else:
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(predictions))
+        write_text(output, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(predictions)))
+
+
+def write_text(output: Path, text: str) -> None:
+    """Write a file whole or not at all.   Raises: InputError when the disk says no."""
     try:
         write_whole(output.absolute(), text)
     except OSError as error:

@@ -74,6 +74,11 @@ class Runtime:
         """The score above which a picture is called novel."""
         return self.card.threshold
 
+    @property
+    def calibration(self) -> NDArray[np.float64]:
+        """Scores of normal pictures that the detector was not trained on, sorted, (n,)."""
+        return np.array(self.card.calibration, np.float64)
+
     def run(self, images: NDArray[np.uint8]) -> Verdicts:
         """Score images, the graph's own input: uint8 (n, H, W, C), as bundle.json states H, W and C.
 
