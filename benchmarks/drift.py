@@ -28,13 +28,12 @@ STREAMS = 100
 AFTER = 300  # pictures of a stream after its change
 MADE = {"a whole deviation": (1.0, 1.0, 1.0), "half a deviation": (0.5, 1.0, 1.0), "a deviation down": (-1.0, 1.0, 1.0)}
 MADE |= {"twice as wide": (0.0, 2.0, 1.0), "one in ten novel": (5.0, 1.0, 0.1), "one in twenty novel": (5.0, 1.0, 0.05)}
+NOISE = np.random.default_rng(0)
 DIGITS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     "a fifth darker": lambda picture: (picture * 0.8).astype(np.uint8),
     "out of focus": lambda picture: np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(0.8))),
     "a pixel to the side": lambda picture: np.roll(picture, 1, axis=1),
-    "noise of 10 grey levels": lambda picture: (
-        (picture + np.random.default_rng(0).normal(0, 10, picture.shape)).clip(0, 255).astype(np.uint8)
-    ),
+    "noise of 10 grey levels": lambda picture: (picture + NOISE.normal(0, 10, picture.shape)).clip(0, 255).astype(np.uint8),
 }
 
 
@@ -66,8 +65,8 @@ def digits(data_roots: tuple[Path, ...]) -> list[dict[str, float | int | str | N
     """Streams of handwritten eights that no detector has seen, through an EDE-GAN of widths 2-4-8."""
     recipe = Recipe("ede-gan", ede_gan.Config(widths=(2, 4, 8), steps=3000), device="cpu", where=Where(normal="8", data_roots=data_roots))
     detector = fit_recipe(recipe, "mnist", Run(bar=True)).detector
-    mnist = load_named("mnist", data_roots)
-    eights = np.flatnonzero((mnist.labels == 8) & mnist.is_test)
+    mnist = load_named("mnist", data_roots=data_roots)
+    eights = np.flatnonzero((mnist.labels == 8) & ~mnist.is_train)
     pictures = [mnist.source.read(int(i)) for i in eights]
     before = detector.score(np.stack(pictures))
     records = []
@@ -89,14 +88,13 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--plot", type=Path)
     given = parser.parse_args()
-    records = [
-        {"change": "nothing", "scores": "made up", "calibration": n, "quiet": 1000} | made_up(0, 1, 0, n, 1000, 0) for n in (20, 1000)
-    ]
-    for name, change in MADE.items():
+    records: list[dict] = []
+    for name, change in {"nothing": (0.0, 1.0, 1.0), **MADE}.items():
         for n, quiet in ((20, 200), (1000, 200), (1000, 5000)):
-            records.append({"change": name, "scores": "made up", "calibration": n, "quiet": quiet} | made_up(*change, n, quiet, AFTER))
+            kind = {"change": name, "scores": "made up", "calibration": n, "quiet": quiet}
+            records.append(kind | made_up(*change, n, quiet, 0 if name == "nothing" else AFTER))
     records += digits(tuple(given.data_root))
-    stamp, given.results = commit(), given.results
+    stamp = commit()
     given.results.mkdir(exist_ok=True)
     with (given.results / "drift.jsonl").open("a") as file:
         for record in records:
