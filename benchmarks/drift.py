@@ -3,7 +3,7 @@
     python benchmarks/drift.py [--data-root DIR] [--results results] [--plot docs/images/drift.svg]
 
 One JSON line a kind of stream goes to results/drift.jsonl: how many streams of how many alarmed before anything changed, and after how
-many changed pictures the others did (median, ninth decile, share within 200). Two minutes of one core.
+many changed pictures the others did (median, ninth decile, share within 200). Two minutes of an idle core.
 """
 
 import argparse
