@@ -159,7 +159,7 @@ def fit_recipe(recipe: Recipe, images: Any, run: Run) -> Fitted:
         trained_on=pictures.trained_on,
         false_alarm_rate=recipe.false_alarm_rate,
         seed=recipe.seed,
-        provenance=provenance(describe(images, recipe.where), pictures, device, began),
+        provenance=provenance(describe(images, recipe.where), pictures, device, began) | run.notes,
     )
     return finish(detector, pictures, device)
 

@@ -65,6 +65,7 @@ class Run:
         snapshot_steps: after how many steps to keep a copy of the models' states in `snapshots`, which a resumed run takes up again.
         history: every logged line.
         failed: of models stacked into one program, which diverged, and how.
+        notes: what detector.json and records say of the fit beside its settings, such as whose weights a pretrained network has.
     """
 
     folder: Path | None = None
@@ -76,6 +77,7 @@ class Run:
     snapshots: dict[int, States] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     failed: dict[int, Exception] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     _losses: str = ""
     _last: int = -1
 

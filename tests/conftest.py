@@ -1,4 +1,9 @@
-"""One thread for everybody: the networks of the tests are too small to share, and sums come in one order. No test waits for a clock."""
+"""One thread for everybody: the networks of the tests are too small to share, and sums come in one order. No test waits for a clock.
+
+Pretrained networks have weights that know nothing: tests need no download, and what they test does not depend on what a network knows.
+"""
+
+import os
 
 import pytest
 
@@ -14,3 +19,16 @@ def _one_thread():
 def _speed_of_one_turn(monkeypatch):
     """`novelette info` measures speed for a moment, not for seconds."""
     monkeypatch.setattr("novelette.info.SECONDS", 0.0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _made_weights(tmp_path_factory):
+    from made_weights import write_made_weights
+
+    root, before = write_made_weights(tmp_path_factory.mktemp("roots")), os.environ.get("NOVELETTE_DATA")
+    os.environ["NOVELETTE_DATA"] = str(root) if before is None else f"{root}{os.pathsep}{before}"
+    yield
+    if before is None:
+        del os.environ["NOVELETTE_DATA"]
+    else:
+        os.environ["NOVELETTE_DATA"] = before

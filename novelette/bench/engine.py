@@ -134,7 +134,7 @@ def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: K
     fit_seconds = (time.perf_counter() - began) / len(runs)
     records = []
     for m, (run, split, scorer) in enumerate(zip(runs, splits, scorers, strict=True)):
-        record = stamp(bench, run, known, device) | {"fit_seconds": round(fit_seconds, 2), "stacked": len(runs)}
+        record = stamp(bench, run, known, device) | {"fit_seconds": round(fit_seconds, 2), "stacked": len(runs)} | training.notes
         try:
             if m in training.failed:
                 raise training.failed[m]

@@ -24,7 +24,8 @@ TIMEOUT_S = 30
 
 @dataclass(frozen=True)
 class File:
-    """A file to fetch: name, where it may be had, in order, and its published checksum as `algorithm:hex`."""
+    """A file to fetch: name, where it may be had, in order, and its published checksum as `algorithm:hex`; none is published of some, which
+    `fetch` must then be given a hash of all contents for that refuses others."""
 
     name: str
     urls: tuple[str, ...]
@@ -129,7 +130,7 @@ def fetch(download: Download, cache: Path, sha256: Callable[[Path], str], progre
     An interrupted or refused download leaves nothing that could be taken for the set. Files are tried from each of their addresses.
 
     Args:
-        sha256: hash of the contents of a folder: kept in the marker, so that files changed later lose their title.
+        sha256: hash of the contents of a folder: kept in the marker, so that files changed later lose their title. It may refuse them.
         progress: told of every chunk; by default a bar on the terminal.
     Returns: the folder. Raises: InputError in half a sentence, for the caller to finish with what else can be done.
     """
@@ -196,7 +197,7 @@ def _fetch_file(file: File, folder: Path, progress: Progress) -> Path:
         host = urlsplit(url).netloc
         downloader = pooch.HTTPDownloader(progressbar=_Report(file.name, progress), timeout=TIMEOUT_S)
         try:
-            return Path(pooch.retrieve(url, file.checksum, fname=file.name, path=folder, downloader=downloader))
+            return Path(pooch.retrieve(url, file.checksum or None, fname=file.name, path=folder, downloader=downloader))
         except requests.HTTPError as error:
             reasons.append(f"{host} answered {error.response.status_code if error.response is not None else 'with an error'}")
         except requests.Timeout:
