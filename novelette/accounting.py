@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from novelette.methods.feature_knn import Near
 from novelette.methods.knn import Neighbours
 
 NORMALIZATIONS = (nn.GroupNorm, nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.InstanceNorm2d)
-ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid)
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Tanh, nn.Sigmoid)
 
 WARM_UP, TURN = 3, 5  # calls that are not timed; calls in a row, so that a small network finds its weights in the cache
 BATCH, BATCH_MACS = 64, 2**32  # images a batch, fewer where that many multiply-adds take long
@@ -88,6 +89,8 @@ def multiply_adds(layer: nn.Module, x: Tensor, out: Tensor) -> int:
             return out.numel() * layer.in_features
         case Neighbours():  # the image times every kept one
             return len(x) * layer.images.numel()
+        case Near():  # its vector times every kept one
+            return len(x) * layer.vectors.numel()
     if next(layer.parameters(recurse=False), None) is not None:
         raise TypeError(f"no rule counts the operations of a {type(layer).__name__}")
     return 0

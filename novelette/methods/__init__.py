@@ -2,9 +2,10 @@
 
 from types import ModuleType
 
-from novelette.methods import ede_gan, knn
+from novelette.methods import ede_gan, feature_knn, knn
 
 METHODS: dict[str, ModuleType] = {
     "ede-gan": ede_gan,
+    "feature-knn": feature_knn,
     "knn": knn,
 }

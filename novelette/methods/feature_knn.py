@@ -1,0 +1,159 @@
+"""k-nearest-neighbours on what a pretrained network sees: pooled features of a layer of a network that was trained on ImageNet.
+
+Novelty is the mean distance of a picture's unit vector of features to those of the k nearest training pictures. Nothing is trained.
+"""
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, model_validator
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, normalize
+
+from novelette.data.images import as_tensor
+from novelette.errors import InputError
+from novelette.methods.knn import nearest
+from novelette.perceptual import Perceptual, check_layer, load
+from novelette.progress import progress
+from novelette.settings import setting
+from novelette.training import Run
+
+PAPER = "Bergman, Cohen, Hoshen: Deep nearest neighbor anomaly detection (2020), on MobileNet v1 (Howard et al., 2017) instead of a ResNet"
+
+FORWARD = 64  # images through the network at a time
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """Chosen on held-out training pictures of CIFAR-10; the detector keeps a vector of features of every training picture."""
+
+    network: Literal["mobilenet-0.25", "mobilenet-1.0", "vgg-19"] = setting("mobilenet-0.25", "the pretrained network")
+    layer: str = setting("block-13", "of the network: block-1 to block-13 (of mobilenet-1.0 to block-12), or relu1_1 to relu5_4")
+    side: int = setting(128, "images are scaled to so many pixels for the network; 0: they stay as they are", unit="px", ge=0, le=1024)
+    k: int = setting(5, "how many nearest training pictures count", ge=1, le=1000)
+    perceptual_weights: str = setting("", "a weight file of the network, where it is in no data root", exclude=True)
+
+    @model_validator(mode="after")
+    def _a_layer_of_the_network(self) -> "Config":
+        try:
+            check_layer(self.network, self.layer)
+        except InputError as error:
+            raise ValueError(f"--layer: {error}") from error
+        return self
+
+
+TINY = Config(layer="block-2", side=0, k=3)
+
+
+def paper() -> Config:
+    """The paper's two neighbours."""
+    return Config(k=2)
+
+
+def fit(
+    images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run | None = None
+) -> "Scorer":
+    """Keep the features of normal images, uint8 (N, C, S, S).
+
+    Raises: InputError when there are fewer than k, when the network's weights cannot be had, or when images are smaller than its stride.
+    """
+    if len(images) < config.k:
+        raise InputError(f"--k {config.k} needs at least {config.k} training pictures, and there are {len(images)}")
+    run = Run() if run is None else run
+    channels, size = images.shape[1:3]
+    net, run.notes["perceptual"] = load(config.network, config.layer, config.side or size, config.perceptual_weights)
+    seeing = Seeing(config.side, net).to(device)
+    parts = []
+    with progress("features", len(images), shown=run.bar) as show, torch.inference_mode():
+        for part in images.split(FORWARD):
+            parts.append(seeing(as_tensor(part, device)))
+            show(sum(map(len, parts)))
+    return Scorer(config, seeing, torch.cat(parts), channels, size)
+
+
+class Seeing(nn.Module):
+    """Images (N, C, S, S) in [-1, 1] to unit vectors of features (N, F): each filter's mean over all positions."""
+
+    def __init__(self, side: int, net: Perceptual) -> None:
+        super().__init__()
+        self.side, self.net = side, net
+
+    def positions(self, x: Tensor) -> Tensor:
+        """Features by position, (N, F, h, w), of the scaled image."""
+        if self.side not in (0, x.shape[-1]):
+            x = interpolate(x, (self.side, self.side), mode="bilinear", antialias=x.shape[-1] > self.side)
+        out: Tensor = self.net(x)
+        return out
+
+    def forward(self, x: Tensor) -> Tensor:
+        return normalize(self.positions(x).mean((2, 3)), dim=1, eps=1e-6)
+
+
+class Scorer:
+    """A network and the vectors of the training images, (N, F).
+
+    Args: channels, size: of the images that it scores.
+    """
+
+    keeps_pictures = False  # F numbers of each, from which no picture can be drawn again
+
+    def __init__(self, config: Config, seeing: Seeing, vectors: Tensor, channels: int, size: int) -> None:
+        self.config, self.channels, self.size = config, channels, size
+        self.scoring = Near(config.k, seeing, vectors)
+
+    @torch.inference_mode()
+    def score(self, x: Tensor) -> Tensor:
+        """Mean distance to the k nearest training images: (N, C, S, S) in [-1, 1] -> (N,)."""
+        return torch.cat([self.scoring(part) for part in x.split(FORWARD)])
+
+    @torch.inference_mode()
+    def score_own(self, x: Tensor) -> Tensor:
+        """`score` of training images (N, C, S, S) that are no neighbours of themselves: (N,). With k or fewer images, of what there is."""
+        return torch.cat([self.scoring(part, skip=1) for part in x.split(FORWARD)])
+
+    @torch.inference_mode()
+    def heatmap(self, x: Tensor) -> Tensor:
+        """Where a picture shows what its nearest training picture does not: (N, C, S, S) -> (N, S, S).
+
+            ‖f_p - ⟨f_p, v⟩ v‖₂      at each position p, v the unit vector of the nearest training picture
+
+        Its mean over p, taken before the norm, is ‖f‖ times the sine of the angle that the score measures.
+        """
+        return torch.cat([self._heatmap(part) for part in x.split(FORWARD)])
+
+    def _heatmap(self, x: Tensor) -> Tensor:
+        f = self.scoring.seeing.positions(x)
+        _, index = nearest(normalize(f.mean((2, 3)), dim=1, eps=1e-6), self.scoring.vectors, 1)
+        v = self.scoring.vectors[index[:, 0], :, None, None]
+        rest = (f - (f * v).sum(1, keepdim=True) * v).norm(dim=1, keepdim=True)
+        return interpolate(rest, x.shape[2:], mode="bilinear")[:, 0]
+
+    def module(self) -> nn.Module:
+        return self.scoring
+
+    def state(self) -> dict[str, Tensor]:
+        return {**self.scoring.state_dict(), "image": torch.tensor([self.channels, self.size])}
+
+    @classmethod
+    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
+        """Rebuild from `state()`. Raises: RuntimeError when it is of another network, or of images of another shape."""
+        if state["image"].tolist() != [channels, size]:
+            raise RuntimeError(f"a state of images {tuple(state['image'].tolist())} where {(channels, size)} was expected")
+        scorer = cls(config, Seeing(config.side, Perceptual(config.network, config.layer)), state["vectors"], channels, size)
+        scorer.scoring.load_state_dict({name: value for name, value in state.items() if name != "image"})
+        return scorer
+
+
+class Near(nn.Module):
+    """Images (N, C, S, S) in [-1, 1] to scores (N,).   Args: vectors: of the training images, (M, F), of length 1."""
+
+    vectors: Tensor
+
+    def __init__(self, k: int, seeing: Seeing, vectors: Tensor) -> None:
+        super().__init__()
+        self.k, self.seeing = k, seeing.eval()
+        self.register_buffer("vectors", vectors)
+
+    def forward(self, x: Tensor, skip: int = 0) -> Tensor:
+        """Args: skip: how many of the nearest do not count."""
+        d, _ = nearest(self.seeing(x), self.vectors, min(self.k + skip, len(self.vectors)))
+        return d[:, min(skip, d.shape[1] - 1) :].mean(1)
