@@ -127,18 +127,23 @@ def measure(scores: Sequence[Score], shape: tuple[int, int, int], macs: Sequence
         scores: each (N, C, S, S) to (N,).   shape: (C, S, S).   macs: of one image, each; from these the size of its batches.
         seconds: for the latencies of all together, and as long again for their batches.
     """
-    batches = [max(1, min(BATCH, BATCH_MACS // max(1, m))) for m in macs]
+    batches = [batch_for(m) for m in macs]
     x = torch.rand(BATCH, *shape) * 2 - 1
     with one_thread():
-        single = _timed([partial(score, x[:1]) for score in scores], seconds)
-        many = _timed([partial(score, x[:n]) for score, n in zip(scores, batches, strict=True)], seconds)
+        single = in_turns([partial(score, x[:1]) for score in scores], seconds)
+        many = in_turns([partial(score, x[:n]) for score, n in zip(scores, batches, strict=True)], seconds)
     return [
         Speed(1000 * statistics.median(one), 1000 * float(np.percentile(one, 99)), n / statistics.median(of_batch), n, len(one))
         for one, of_batch, n in zip(single, many, batches, strict=True)
     ]
 
 
-def _timed(calls: Sequence[Callable[[], Tensor]], seconds: float) -> list[list[float]]:
+def batch_for(macs: int) -> int:
+    """How many images of so many multiply-adds each make a batch to be timed."""
+    return max(1, min(BATCH, BATCH_MACS // max(1, macs)))
+
+
+def in_turns(calls: Sequence[Callable[[], object]], seconds: float) -> list[list[float]]:
     """How long each call took, s, turn by turn until `seconds` are over; one turn at least."""
     for call in calls:
         for _ in range(WARM_UP):

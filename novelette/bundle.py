@@ -36,6 +36,29 @@ class Checked(BaseModel, frozen=True, extra="forbid"):
     onnxruntime: str
 
 
+class Speed(BaseModel, frozen=True, extra="forbid"):
+    """How fast a graph scored images in memory, on one thread of the machine that exported it."""
+
+    latency_us: float = Field(gt=0, description="of an image by itself, the median")
+    images_per_second: float = Field(gt=0, description="in batches, at the median time of a batch")
+
+
+class Quantized(BaseModel, frozen=True, extra="forbid"):
+    """What 8 bits cost and gained, beside the float graph that they came from: both scored the same pictures."""
+
+    layers: int = Field(ge=1, description="of the graph that are in 8 bits")
+    images: int = Field(ge=1, description="normal ones, that gave the ranges of activations")
+    judged_on: Literal["labelled", "held out"]
+    pictures: int = Field(ge=1, description="that it was judged on")
+    auroc_float: float | None = Field(None, ge=0, le=1, description="on labelled pictures")
+    auroc: float | None = Field(None, ge=0, le=1)
+    correlation: float | None = Field(ge=-1, le=1, description="of the ranks of held-out normal pictures' scores, with those of float")
+    float_bytes: int = Field(ge=1, description="of the float graph")
+    batch: int = Field(ge=1, description="images of a timed batch")
+    float_speed: Speed
+    speed: Speed
+
+
 class Card(BaseModel, frozen=True, extra="forbid"):
     """bundle.json: all that is known of the graph, and how pictures become its input."""
 
@@ -53,6 +76,7 @@ class Card(BaseModel, frozen=True, extra="forbid"):
     seed: int
     provenance: dict[str, Any]
     checked: Checked | None = None
+    quantized: Quantized | None = None
     model_sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
     def output(self, name: str) -> Tensor | None:

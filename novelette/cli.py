@@ -15,7 +15,8 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, UseAppendAction, arg
 
 from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName, parse
-from novelette.cli_deploy import drift, export
+from novelette.cli_deploy import drift
+from novelette.cli_export import export
 from novelette.cli_train import distill, fit
 from novelette.errors import InputError
 from novelette.saying import STOPPED, refuse_negative, say, skipped, threshold_words
@@ -113,24 +114,27 @@ def evaluate(
     """Measure a detector on labelled pictures, with plain k-nearest-neighbours on the same pictures beside it.
 
     Args:
-        detector: made by novelette fit.
+        detector: made by novelette fit, distill or export.
         source: a folder with normal/ (or good/) and any others, such as novel/; or a named set with --normal.
         train: the normal pictures that the neighbours are; those that the detector was fitted on unless given.
         output: a folder for a report, one HTML page.
         json_: print one JSON object.
         seed: of the bootstrap interval.
-        device: where to compute.
+        device: where to compute; a bundle is scored on the CPU.
         force: replace the report that is there.
     """
-    from novelette import outputs, store
+    from novelette import outputs
+    from novelette.cli_deploy import opened
     from novelette.evaluating import evaluate_detector
     from novelette.report import write_report
-    from novelette.training import pick_device
+    from novelette.runtime import Runtime
+    from novelette.shipped import Shipped
     from novelette.verdict import verdict
 
     refuse_negative("--seed", seed)
     outputs.check_report(output, force=force)
-    loaded = store.load(detector).to(pick_device(device))
+    found = opened(detector, device, None, None)
+    loaded = Shipped(found) if isinstance(found, Runtime) else found
     evaluation, selection = evaluate_detector(loaded, source, sets.where(), train, seed=seed, bar=True)
     if json_:
         print(json.dumps(evaluation.to_json()))

@@ -1,4 +1,4 @@
-"""The commands of a detector at work: `export`, `drift`; and what `score` opens, a detector or a bundle."""
+"""The commands of a detector at work: `drift`; and what `score` opens, a detector or a bundle."""
 
 import json
 from pathlib import Path
@@ -6,45 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
-from novelette.arguments import DetectorPath, Flag, Output, SourceName
+from novelette.arguments import DetectorPath, Flag, SourceName
 from novelette.errors import InputError
 from novelette.saying import refuse_negative, say, skipped
 
 if TYPE_CHECKING:
     from novelette.detector import Detector
     from novelette.runtime import Runtime
-
-
-def export(
-    detector: DetectorPath,
-    output: Output,
-    pictures: Annotated[str | None, arg(metavar="SOURCE")] = None,
-    force: Flag = False,
-) -> int:
-    """Write a detector as a bundle, which scores on machines without torch; refused unless it says what the detector says.
-
-    Args:
-        detector: made by novelette fit or distill.
-        output: the bundle, a folder.
-        pictures: what to compare the two on; the pictures of the fit unless given, and made ones where these are gone.
-        force: replace a bundle that stands at -o.
-    """
-    from novelette import bundle, store
-    from novelette.export import export_detector
-    from novelette.words import counted
-
-    bundle.check_output(output, force=force)
-    loaded = store.load(detector)
-    checked = export_detector(loaded, output, pictures=pictures, force=force)
-    size = sum((output / name).stat().st_size for name in (bundle.CARD, bundle.MODEL))
-    print(
-        f"{output}: {size:,} bytes; the same verdicts on {counted(checked.pictures, 'picture')}, scores to {checked.worst_difference:.0e}"
-    )
-    if checked.source == "made":
-        say("the pictures of the fit are not at hand, so the two were compared on made ones: --pictures SOURCE compares them on yours")
-    if loaded.scorer.keeps_pictures:
-        say("the bundle holds the training pictures, which a detector of this method keeps: who has it has them")
-    return 0
 
 
 def drift(

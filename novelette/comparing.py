@@ -16,7 +16,7 @@ from novelette import heatmap
 from novelette.bundle import Checked
 from novelette.data.framing import uncut
 from novelette.data.images import load
-from novelette.data.select import found_again, normal_pictures
+from novelette.data.select import Selection, found_again, normal_pictures
 from novelette.data.sources import Source, SubsetSource, open_source
 from novelette.detector import Detector
 from novelette.errors import InputError
@@ -46,8 +46,8 @@ def pictures_to_compare(detector: Detector, given: Any = None) -> Pictures:
     if given is not None:
         natural, source = _some(open_source(given), detector), "given"
     else:
-        found = _training_source(detector)
-        natural, source = (_made(detector, 2, seed=1), "made") if found is None else (_some(found, detector), "training source")
+        found = pictures_of_the_fit(detector)
+        natural, source = (_made(detector, 2, seed=1), "made") if found is None else (_some(found.source, detector), "training source")
     return Pictures(np.concatenate([natural, _made(detector, 1, seed=2), _noise(detector)]), source)
 
 
@@ -83,14 +83,14 @@ def compare(detector: Detector, exported: Runtime, pictures: Pictures) -> Checke
     )
 
 
-def _training_source(detector: Detector) -> Source | None:
+def pictures_of_the_fit(detector: Detector) -> Selection | None:
     """The pictures that a detector was fitted on, or None when they are not at hand any more. Nothing is downloaded."""
     described = detector.provenance.get("source")
     if described is None:
         return None
     try:
         source, where = found_again(described, ())
-        return normal_pictures(source, replace(where, download=False)).source
+        return normal_pictures(source, replace(where, download=False))
     except InputError:
         return None
 

@@ -13,10 +13,13 @@ from novelette.errors import InputError
 from novelette.evaluate import Evaluation, evaluate
 from novelette.localization import localize
 from novelette.progress import progress
+from novelette.shipped import Shipped
+
+NOT_KNOWN = "A bundle does not know which pictures it was trained on: if some of these were, the figures flatter it."
 
 
 def evaluate_detector(
-    detector: Detector, source: Any, where: Where, train: str | None, *, seed: int = 0, bar: bool = False
+    detector: Detector | Shipped, source: Any, where: Where, train: str | None, *, seed: int = 0, bar: bool = False
 ) -> tuple[Evaluation, Selection]:
     """Evaluate on labelled pictures; both kNNs are fitted on `train`, or on the pictures that the detector was fitted on.
 
@@ -30,10 +33,12 @@ def evaluate_detector(
     found = localize(detector, selection.source, evaluation.indices[evaluation.labels == 1], neighbours)
     if found is not None:
         evaluation = replace(evaluation, pixel_auroc=found.pixel_auroc, mean_picture_auroc=found.mean_picture_auroc, n_masks=found.n_masks)
+    if isinstance(detector, Shipped):
+        evaluation = replace(evaluation, notes=(*evaluation.notes, NOT_KNOWN))
     return evaluation, selection
 
 
-def training_pixels(detector: Detector, train: str | None, where: Where) -> NDArray[np.uint8] | None:
+def training_pixels(detector: Detector | Shipped, train: str | None, where: Where) -> NDArray[np.uint8] | None:
     """Prepared images (N, T, C, S, S) of `train`, or those that the detector trained on; None when they are not at hand any more."""
     if train is not None:
         where = where if is_named(train) else replace(where, normal=None)

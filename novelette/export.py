@@ -1,6 +1,7 @@
 """Export: a detector becomes a bundle, one ONNX graph and its card, and is refused when the two do not say the same.
 
 Both sides score the same pictures, natural, made and noise, before anything is written. A bundle that exists has been compared.
+export_int8.py goes on from here to 8 bits.
 """
 
 import contextlib
@@ -39,15 +40,21 @@ def export_detector(detector: Detector, path: str | Path, *, pictures: Any = Non
     """
     path = Path(path)
     bundle.check_output(path, force=force)
+    made, checked = compared(detector, pictures)
+    bundle.write(made, path, force=force)
+    return checked
+
+
+def compared(detector: Detector, pictures: Any = None) -> tuple[Bundle, Checked]:
+    """A detector as a bundle in memory, and how it was compared with the detector. Args and Raises: as `export_detector`."""
     refused = why_not(detector)
     if refused:
         raise InputError(f"this detector cannot be exported: {refused}")
     found = pictures_to_compare(detector, pictures)
     model, outputs, opset = to_onnx(detector)
-    draft = Bundle(_card(detector, model, outputs, opset), model)
+    draft = Bundle(card_of(detector, model, outputs, opset), model)
     checked = compare(detector, Runtime(draft, threads=1, batch_size=BATCH_SIZE), found)
-    bundle.write(Bundle(draft.card.model_copy(update={"checked": checked}), model), path, force=force)
-    return checked
+    return Bundle(draft.card.model_copy(update={"checked": checked}), model), checked
 
 
 def why_not(detector: Detector) -> str | None:
@@ -102,7 +109,8 @@ def _outputs(values: tuple[torch.Tensor, ...]) -> tuple[Tensor, ...]:
     )
 
 
-def _card(detector: Detector, model: bytes, outputs: tuple[Tensor, ...], opset: int) -> Card:
+def card_of(detector: Detector, model: bytes, outputs: tuple[Tensor, ...], opset: int) -> Card:
+    """The card of a graph that `to_onnx` made, not yet compared with anything."""
     side, channels = detector.preprocessing.size * detector.preprocessing.tiles, detector.preprocessing.channels
     provenance = {name: detector.provenance[name] for name in KEPT if name in detector.provenance}
     return Card(

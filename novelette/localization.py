@@ -13,6 +13,7 @@ from novelette.data.masks import find_mask
 from novelette.data.pixels import UnreadablePicture
 from novelette.data.sources import FolderSource, Source, SubsetSource
 from novelette.detector import Detector
+from novelette.shipped import Shipped
 
 MOST_PX = 512  # a side: of larger pictures every so manyth pixel counts, which bounds the memory
 
@@ -46,7 +47,9 @@ def mask_of(source: Source, index: int) -> NDArray[np.bool_] | None:
     return grey > grey.max() // 2
 
 
-def localize(detector: Detector, source: Source, novel: NDArray[np.integer], train: NDArray[np.uint8] | None) -> Localization | None:
+def localize(
+    detector: Detector | Shipped, source: Source, novel: NDArray[np.integer], train: NDArray[np.uint8] | None
+) -> Localization | None:
     """Compare the heat maps of the pictures `novel`, (n,) indices, with their masks.
 
     Args: train: the training pictures as the detector prepares them, (N, T, C, S, S).

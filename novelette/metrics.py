@@ -118,6 +118,17 @@ def pixel_auroc(maps: Iterable[np.ndarray], masks: Iterable[np.ndarray]) -> floa
     return _chance_to_outscore(np.concatenate(normal), np.concatenate(novel))
 
 
+def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
+    """Spearman's: the correlation of two lists' ranks, (N,) each, tied values sharing their mean rank; NaN where one list is all ties."""
+    ranks = []
+    for values in (np.asarray(a, np.float64), np.asarray(b, np.float64)):
+        _, which, count = np.unique(values, return_inverse=True, return_counts=True)
+        rank = (np.cumsum(count) - (count - 1) / 2)[which]
+        ranks.append(rank - rank.mean())
+    norm = np.linalg.norm(ranks[0]) * np.linalg.norm(ranks[1])
+    return float(ranks[0] @ ranks[1] / norm) if norm > 0 else float("nan")
+
+
 def share_interval(hits: int, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share from `hits` of `n` independent pictures, n > 0.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import assert_refused, checks, fitted, stripes, write
+from pictures import assert_refused, checks, fitted, stripes, write, write_labelled
 
 from novelette import bundle, runtime, store
 from novelette.cards import digest
@@ -194,3 +194,26 @@ def test_pictures_to_compare_on_may_be_given_and_are_said_to_be_missing(det, new
     assert main(["export", str(det), "-o", str(tmp_path / "a.bundle"), "--pictures", str(new)]) == 0
     assert bundle.read(tmp_path / "a.bundle").card.checked.source == "given"
     assert_refused(["export", str(det), "-o", str(tmp_path / "b.bundle"), "--pictures", "nowhere"], tmp_path, capsys, "nowhere")
+
+
+# measured as it ships
+
+
+def test_evaluate_of_a_bundle_gives_the_figures_of_its_detector(det, made, parts, tmp_path, capsys):
+    labelled, figures = write_labelled(tmp_path / "labelled"), []
+    for path in (det, made):
+        argv = ["evaluate", str(path), str(labelled), "--train", str(parts), "--json", "-o", str(tmp_path / path.suffix)]
+        capsys.readouterr()
+        assert main(argv) == 0
+        figures.append(json.loads(capsys.readouterr().out))
+        assert (tmp_path / path.suffix / "index.html").exists()
+    was, now = figures
+    assert now["threshold"] == was["threshold"]
+    for name in ("auroc", "aupr", "false_alarm_rate", "miss_rate", "knn_auroc", "knn_cosine_auroc"):
+        assert now[name] == pytest.approx(was[name]), name
+    assert "does not know which pictures it was trained on" in now["note"]
+
+
+def test_evaluate_of_a_bundle_is_refused_as_that_of_a_detector_is(made, parts, tmp_path, capsys):
+    assert_refused(["evaluate", str(made), str(parts)], tmp_path, capsys, "needs a folder normal/")
+    assert_refused(["evaluate", str(made), str(parts), "--device", "cuda"], tmp_path, capsys, "is scored on the CPU")

@@ -1,0 +1,109 @@
+"""The command that takes a detector to other machines: `export`, in float or in 8 bits."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from novelette.arguments import DetectorPath, Flag, Output
+from novelette.errors import InputError
+from novelette.saying import say
+
+if TYPE_CHECKING:
+    from novelette.bundle import Quantized
+
+NOTICEABLE = 1.05  # times as long: what lies nearer to 1 differs from one timing to the next
+
+
+def export(
+    detector: DetectorPath,
+    output: Output,
+    pictures: Annotated[str | None, arg(metavar="SOURCE")] = None,
+    int8: Flag = False,
+    labelled: Annotated[str | None, arg(metavar="SOURCE")] = None,
+    most_auroc_loss: float | None = None,
+    least_correlation: float | None = None,
+    force: Flag = False,
+) -> int:
+    """Write a detector as a bundle, which scores on machines without torch; refused unless it says what the detector says.
+
+    Args:
+        detector: made by novelette fit or distill.
+        output: the bundle, a folder.
+        pictures: what to compare the two on, normal ones with --int8; the pictures of the fit unless given, and without --int8 made ones
+            where these are gone.
+        int8: weights and activations in 8 bits, a quarter of the size, calibrated anew on pictures that training did not see.
+        labelled: with --int8, to judge it by AUROC: a folder with normal/ and any others, such as novel/, or the named set of the fit.
+        most_auroc_loss: with --labelled, what 8 bits may cost; 0.005 unless given. (from 0 to 1)
+        least_correlation: with --int8 and no labelled pictures, of the ranks that held-out normal pictures have in 8 bits and in float;
+            0.99 unless given. (from 0 to 1)
+        force: replace a bundle that stands at -o.
+    """
+    from novelette import bundle, store
+    from novelette.export import export_detector
+    from novelette.words import counted
+
+    _check(int8, labelled, most_auroc_loss, least_correlation)
+    bundle.check_output(output, force=force)
+    loaded = store.load(detector)
+    if int8:
+        from novelette.export_int8 import LEAST_CORRELATION, MOST_AUROC_LOSS, Terms, export_int8
+
+        loss = MOST_AUROC_LOSS if most_auroc_loss is None else most_auroc_loss
+        terms = Terms(loss, LEAST_CORRELATION if least_correlation is None else least_correlation)
+        card = export_int8(loaded, output, pictures=pictures, labelled=labelled, terms=terms, force=force)
+        assert card.quantized is not None
+        _tell(output, card.quantized)
+        return 0
+    checked = export_detector(loaded, output, pictures=pictures, force=force)
+    print(
+        f"{output}: {_bytes(output):,} bytes; the same verdicts on {counted(checked.pictures, 'picture')}, "
+        f"scores to {checked.worst_difference:.0e}"
+    )
+    if checked.source == "made":
+        say("the pictures of the fit are not at hand, so the two were compared on made ones: --pictures SOURCE compares them on yours")
+    if loaded.scorer.keeps_pictures:
+        say("the bundle holds the training pictures, which a detector of this method keeps: who has it has them")
+    return 0
+
+
+def _check(int8: bool, labelled: str | None, most_auroc_loss: float | None, least_correlation: float | None) -> None:
+    """Raises: InputError for options that do not go together, or a bound that is none."""
+    given = {"--labelled": labelled, "--most-auroc-loss": most_auroc_loss, "--least-correlation": least_correlation}
+    for option, value in given.items():
+        if value is not None and not int8:
+            raise InputError(f"{option} is for --int8: leave it out, or give both")
+        if isinstance(value, float) and not 0 <= value <= 1:
+            raise InputError(f"{option} {value:g} is not between 0 and 1")
+    if most_auroc_loss is not None and labelled is None:
+        raise InputError("--most-auroc-loss needs --labelled SOURCE: without labels there is no AUROC")
+    if least_correlation is not None and labelled is not None:
+        raise InputError("--least-correlation judges where there are no labels: leave out either it or --labelled")
+
+
+def _tell(output: Path, found: "Quantized") -> None:
+    """What 8 bits cost and gained."""
+    from novelette import bundle
+    from novelette.words import counted
+
+    size = (output / bundle.MODEL).stat().st_size
+    on = f"{counted(found.pictures, 'picture')}"
+    if found.auroc is not None:
+        judged = f"AUROC {found.auroc:.4f} on {on}, {found.auroc_float:.4f} in float"
+    else:
+        judged = f"{on} held out rank as in float, with a correlation of {found.correlation:.4f}"
+    print(f"{output}: {_bytes(output):,} bytes; its graph {size:,}, {found.float_bytes:,} in float; {judged}")
+    was, now = found.float_speed, found.speed
+    speeds = (
+        f"{now.latency_us:,.0f} µs for one image, {was.latency_us:,.0f} in float; "
+        f"{now.images_per_second:,.0f} images a second, {was.images_per_second:,.0f} in float"
+    )
+    takes = {"for one image": now.latency_us / was.latency_us, "in batches": was.images_per_second / now.images_per_second}
+    slower = " and ".join(name for name, times in takes.items() if times > NOTICEABLE)
+    say(f"8 bits are slower than float on this machine, {slower}: {speeds}" if slower else speeds)
+
+
+def _bytes(output: Path) -> int:
+    from novelette import bundle
+
+    return sum((output / name).stat().st_size for name in (bundle.CARD, bundle.MODEL))
