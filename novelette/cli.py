@@ -17,6 +17,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName, parse
 from novelette.cli_deploy import drift
 from novelette.cli_export import export
+from novelette.cli_serve import serve
 from novelette.cli_train import distill, fit
 from novelette.errors import InputError
 from novelette.saying import STOPPED, refuse_negative, say, skipped, threshold_words
@@ -255,11 +256,17 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "info": info,
     "export": export,
     "drift": drift,
+    "serve": serve,
     "methods": methods,
     "data": data,
     "bench": bench,
     "table": table,
 }
+
+
+TRAIN = ("torch", "sklearn", "safetensors", "matplotlib", "pooch", "joblib", "onnx", "onnxscript")
+SERVE = ("fastapi", "starlette", "uvicorn", "httptools", "python_multipart", "prometheus_client")
+EXTRAS = {name: extra for extra, names in (("train", TRAIN), ("serve", SERVE)) for name in names}  # which brings what is not there
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -283,18 +290,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"novelette: {error.filename or 'the output'}: {(error.strerror or str(error)).lower()}")
         _settle_output()
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in (
-            "torch",
-            "sklearn",
-            "safetensors",
-            "matplotlib",
-            "pooch",
-            "joblib",
-            "onnx",
-            "onnxscript",
-        ):
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        say(f"novelette: this command needs {error.name}: pip install 'novelette[train]'")
+        say(f"novelette: this command needs {error.name}: pip install 'novelette[{extra}]'")
     return 2
 
 

@@ -1,5 +1,6 @@
-"""One picture file -> uint8 pixels, whatever its mode, with the reason when that cannot be done."""
+"""One picture file, on disk or in memory -> uint8 pixels, whatever its mode, with the reason when that cannot be done."""
 
+import io
 import os
 import re
 import stat
@@ -42,19 +43,38 @@ def read_picture(path: str | Path) -> np.ndarray:
         if status.st_size == 0:
             raise UnreadablePicture("empty file")
         with open(path, "rb") as file:
-            return _upright(*_decode(file))
+            return _read(file, MAX_PIXELS)
+    except (OSError, ValueError) as error:  # a path that names nothing
+        raise UnreadablePicture(_reason(error, MAX_PIXELS)) from error
+
+
+def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Pixels of a picture file in memory, exactly as `read_picture` gives them.
+
+    Args: max_pixels: width times height, at most; checked in the header.
+    Returns: uint8 (H, W) or (H, W, 3).
+    Raises: UnreadablePicture, and nothing else, whatever the bytes.
+    """
+    if not content:
+        raise UnreadablePicture("empty file")
+    return _read(io.BytesIO(content), max_pixels)
+
+
+def _read(file: IO[bytes], max_pixels: int) -> np.ndarray:
+    try:
+        return _upright(*_decode(file, max_pixels))
     except UnreadablePicture:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on broken bytes
-        raise UnreadablePicture(_reason(error)) from error
+        raise UnreadablePicture(_reason(error, max_pixels)) from error
 
 
-def _decode(file: IO[bytes]) -> tuple[np.ndarray, int]:
+def _decode(file: IO[bytes], max_pixels: int) -> tuple[np.ndarray, int]:
     """Pixels, uint8 (H, W) or (H, W, 3), as they are stored, and the EXIF orientation."""
     with Image.open(file, formats=FORMATS) as image:
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise UnreadablePicture(_over_limit(width * height))
+        if width * height > max_pixels:
+            raise UnreadablePicture(_over_limit(width * height, max_pixels))
         if width < 1 or height < 1:
             raise UnreadablePicture("no pixels")
         with _one_large_picture if width * height > LARGE_PIXELS else nullcontext():
@@ -146,17 +166,18 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _over_limit(pixels: int) -> str:
-    return f"{pixels / 1e6:,.0f} Mpx is over the limit of {MAX_PIXELS / 1e6:,.0f} Mpx"
+def _over_limit(pixels: int, limit: int) -> str:
+    had, most = (f"{count / 1e6:,.1f}".removesuffix(".0") for count in (pixels, limit))
+    return f"{had} Mpx is over the limit of {most} Mpx"
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, max_pixels: int) -> str:
     """A few words on why a file cannot be decoded."""
     text = " ".join(str(error).split())
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         found = re.search(r"\((\d+) pixels\)", text)
         pixels = int(found[1]) if found else 0
-        return _over_limit(pixels) if pixels > MAX_PIXELS else "over Pillow's own limit of pixels, as it is set here"
+        return _over_limit(pixels, max_pixels) if pixels > max_pixels else "over Pillow's own limit of pixels, as it is set here"
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
     if isinstance(error, MemoryError):

@@ -1,0 +1,61 @@
+"""The command that answers over HTTP: `serve`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from novelette.errors import InputError
+
+
+def serve(
+    bundle: Annotated[Positional[Path], arg(metavar="BUNDLE")],
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    threads: int = 1,
+    token_file: Path | None = None,
+    max_body: int = 32,
+    max_pixels: int = 25,
+    max_pictures: int = 64,
+    queue: int = 256,
+    timeout: float = 30.0,
+) -> int:
+    """Score pictures over HTTP with an exported detector, and on a page where a person drops them; needs no torch.
+
+    Args:
+        bundle: made by novelette export.
+        host: an address of this machine; with 0.0.0.0 other machines can ask too.
+        port: where to listen; 0 takes a free one. The address is printed.
+        threads: that decode and score. More than one pays for large pictures only.
+        token_file: a file with the bearer token that requests must send; NOVELETTE_TOKEN has it too.
+        max_body: of a request, MB.
+        max_pixels: of a picture, Mpx. (from 1 to 100)
+        max_pictures: of a request.
+        queue: requests worked on at a time; others are told to ask again.
+        timeout: seconds in which a request must have arrived.
+    """
+    from novelette import runtime
+    from novelette.bundle import is_bundle
+    from novelette.data.decode import MAX_PIXELS
+    from novelette.serve import server
+    from novelette.serve.app import create_app
+    from novelette.serve.limits import MEGA, Limits
+
+    for option, value in (("threads", threads), ("max-body", max_body), ("max-pictures", max_pictures), ("queue", queue)):
+        if value < 1:
+            raise InputError(f"--{option} {value} is too small: give 1 or more")
+    if not 1 <= max_pixels <= MAX_PIXELS // MEGA:
+        raise InputError(f"--max-pixels {max_pixels} is not from 1 to {MAX_PIXELS // MEGA}")
+    if not 0.1 <= timeout <= 3600:
+        raise InputError(f"--timeout {timeout:g} is not from 0.1 to 3600")
+    if (bundle / "detector.json").exists() and not is_bundle(bundle):
+        raise InputError(f"{bundle} is a detector, and what serves is a bundle: novelette export {bundle} -o BUNDLE makes one")
+    token = server.read_token(token_file)
+    detector = runtime.load(bundle, threads=1)
+    limits = Limits(max_body * MEGA, max_pixels * MEGA, max_pictures, queue, timeout)
+    app = create_app(detector, limits=limits, token=token, threads=threads)
+    with server.opened(host, port) as listening:
+        address = server.address_of(listening)
+        server.run(app, limits, listening, lambda: print(f"{bundle}: serving at {address}; Ctrl-C stops", flush=True))
+    print("stopped")
+    return 0

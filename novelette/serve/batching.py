@@ -1,0 +1,141 @@
+"""Pictures that wait together are decoded and scored together, in a few threads; a score does not depend on its neighbours."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+import numpy as np
+
+from novelette.data.decode import decode
+from novelette.data.framing import uncut
+from novelette.data.images import prepare
+from novelette.data.pixels import UnreadablePicture
+from novelette.errors import InputError
+from novelette.runtime import NOTHING, Runtime, Verdicts
+
+BATCH_BYTES = 1_000_000  # of picture files: what is larger is shared among the threads
+COLOUR = "it is in colour, and the detector knows grey pictures only"
+
+Done = Callable[[Verdicts], None]
+
+
+class Verdict(NamedTuple):
+    """What the detector says of one picture; p_value NaN without calibration, label -1 without a threshold."""
+
+    score: float
+    p_value: float
+    label: int
+
+
+class Unusable(NamedTuple):
+    """Why a picture has no score."""
+
+    why: str
+
+
+Outcome = Verdict | Unusable
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    content: bytes
+    answer: "asyncio.Future[Outcome]"
+
+
+class Batcher:
+    """Threads that take what waits, decode it and score it in one run of the graph.
+
+    While a batch is worked on the next one gathers; no picture waits for others to come. Decoded pictures are held for one batch a thread
+    only: what waits, waits as a file.
+
+    Args: threads: that decode and score, 1 or more.   done: called in the event loop with the verdicts of every batch.
+    """
+
+    def __init__(self, detector: Runtime, *, threads: int, max_pixels: int, done: Done) -> None:
+        self._detector, self._max_pixels, self._done = detector, max_pixels, done
+        self._most = max(1, detector.batch_size // detector.preprocessing.tiles**2)
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._threads = [threading.Thread(target=self._work, name=f"score-{i}", daemon=True) for i in range(threads)]
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures no thread has taken yet."""
+        return self._queue.qsize()
+
+    def start(self) -> None:
+        """Begin, inside the event loop that `score` is called in."""
+        self._loop = asyncio.get_running_loop()
+        for thread in self._threads:
+            thread.start()
+
+    async def stop(self) -> None:
+        """Finish what waits, then end the threads."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+
+    async def score(self, contents: Sequence[bytes]) -> list[Outcome]:
+        """What the detector says of picture files, or why it cannot say, in their order."""
+        answers: list[asyncio.Future[Outcome]] = [self._loop.create_future() for _ in contents]
+        for content, answer in zip(contents, answers, strict=True):
+            self._queue.put(_Waiting(content, answer))
+        return [await answer for answer in answers]
+
+    def _work(self) -> None:
+        while batch := self._take():
+            try:
+                outcomes, verdicts = self._judge([item.content for item in batch])
+                self._loop.call_soon_threadsafe(self._answer, batch, outcomes, verdicts)
+            except Exception as error:  # onnxruntime's own exceptions have no common class; whoever asked is told
+                self._loop.call_soon_threadsafe(_fail, batch, error)
+
+    def _judge(self, contents: Sequence[bytes]) -> tuple[list[Outcome], Verdicts]:
+        """What becomes of each picture file, and the verdicts on those that can be used."""
+        found = [self._image(content) for content in contents]
+        images = [image for image in found if not isinstance(image, Unusable)]
+        verdicts = self._detector.run(uncut(np.stack(images))) if images else NOTHING
+        rows = zip(*(values.tolist() for values in verdicts), strict=True)
+        return [image if isinstance(image, Unusable) else Verdict(*next(rows)) for image in found], verdicts
+
+    def _take(self) -> list[_Waiting]:
+        """What waits, at most a batch; empty when it is time to end."""
+        item = self._queue.get()
+        batch: list[_Waiting] = []
+        size = 0
+        while item is not None:
+            batch.append(item)
+            size += len(item.content)
+            if len(batch) == self._most or size > BATCH_BYTES:
+                return batch
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                return batch
+        if batch:  # the sign to end, taken too early: it is for later
+            self._queue.put(None)
+        return batch
+
+    def _image(self, content: bytes) -> "np.ndarray | Unusable":
+        """A picture file as what the graph takes of it, (T, C, S, S), or why it cannot."""
+        try:
+            return prepare(decode(content, max_pixels=self._max_pixels), self._detector.preprocessing)
+        except UnreadablePicture as error:
+            return Unusable(str(error))
+        except InputError:  # the one thing that `prepare` refuses
+            return Unusable(COLOUR)
+
+    def _answer(self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome], verdicts: Verdicts) -> None:
+        self._done(verdicts)
+        for item, outcome in zip(batch, outcomes, strict=True):
+            if not item.answer.done():  # cancelled, when the server stops
+                item.answer.set_result(outcome)
+
+
+def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+    for item in batch:
+        if not item.answer.done():
+            item.answer.set_exception(error)
