@@ -101,6 +101,15 @@ WHEN = {
     422: "A picture or a field cannot be used; the sentence says which.",
     429: "The server has as much work as it takes; Retry-After says when to ask again.",
 }
+
+
+def _json_body() -> dict[str, Any]:
+    """The schema of a JSON body, whole: OpenAPI would look for its parts elsewhere."""
+    schema = SentPictures.model_json_schema()
+    schema["properties"]["pictures"]["items"] = schema.pop("$defs")["SentPicture"]
+    return schema
+
+
 BODY = {
     "required": True,
     "content": {
@@ -114,6 +123,6 @@ BODY = {
                 "additionalProperties": False,
             }
         },
-        "application/json": {"schema": SentPictures.model_json_schema()},
+        "application/json": {"schema": _json_body()},
     },
 }

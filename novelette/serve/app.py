@@ -110,7 +110,8 @@ def _scored(i: int, pictures: list[Picture], outcome: Verdict | Unusable) -> Sco
     name, many = pictures[i].name, len(pictures) > 1
     if isinstance(outcome, Unusable):
         which = f"picture {i + 1} of {len(pictures)}" if many else "the picture"
-        raise Refusal(422, f"{which}{f', {name},' if name else ''} cannot be scored: {outcome.why}; no picture of the request was answered")
+        hint = "leave it out, since all pictures of a request are scored or none" if many else "send another"
+        raise Refusal(422, f"{which}{f', {name},' if name else ''} cannot be scored: {outcome.why}; {hint}")
     p_value = None if math.isnan(outcome.p_value) else outcome.p_value
     named = {"name": name} if name is not None else {}
     return Scored(score=outcome.score, p_value=p_value, novel=None if outcome.label < 0 else outcome.label == 1, **named)
