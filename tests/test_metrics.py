@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
 from sklearn import metrics as oracle
 
 from novelette import metrics
@@ -165,3 +166,12 @@ def test_false_alarms_by_chance_agrees_with_a_simulated_calibration():
     assert np.mean((np.array(counts) >= low) & (np.array(counts) < high)) < 0.97  # and the range is no wider than it must be
     with pytest.raises(ValueError, match="set no threshold"):
         metrics.false_alarms_by_chance(0.05, 10, 50)
+
+
+def test_rank_correlation_by_hand_and_against_scipy():
+    assert metrics.rank_correlation([1, 2, 3, 4], [10, 30, 20, 40]) == pytest.approx(1 - 6 * 2 / (4 * 15))  # 1 - 6 Σd² / n(n² - 1)
+    assert metrics.rank_correlation([1, 2, 3], [-1, -5, -9]) == pytest.approx(-1)
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 8, 50), rng.integers(0, 8, 50)  # with ties
+    assert metrics.rank_correlation(a, b) == pytest.approx(spearmanr(a, b).statistic)
+    assert np.isnan(metrics.rank_correlation([1, 1, 1], [1, 2, 3]))
