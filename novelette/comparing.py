@@ -20,6 +20,7 @@ from novelette.data.select import Selection, found_again, normal_pictures
 from novelette.data.sources import Source, SubsetSource, open_source
 from novelette.detector import Detector
 from novelette.errors import InputError
+from novelette.graph import NO_THRESHOLD, TIE
 from novelette.runtime import Runtime
 from novelette.words import counted
 
@@ -54,10 +55,14 @@ def pictures_to_compare(detector: Detector, given: Any = None) -> Pictures:
 def compare(detector: Detector, exported: Runtime, pictures: Pictures) -> Checked:
     """Score with both and compare.
 
-    Raises: InputError when a score differs by more than TOLERANCE, relative, or a verdict by anything.
+    A score that ties with the threshold has no verdict of its own: that is the calibration picture that set it, and torch itself puts it on
+    either side, by how it is batched. The graph calls it normal.
+
+    Raises: InputError when a score differs by more than TOLERANCE, relative, or the verdict on one that does not tie by anything.
     """
     expected = detector.score_pixels(pictures.pixels).astype(np.float64)
     _, novel = detector.judge(expected.astype(np.float32))
+    tied = np.zeros(len(expected), bool) if detector.threshold is None else np.isclose(expected, detector.threshold, rtol=TIE, atol=0)
     unit = np.maximum(np.abs(expected), FLOOR * np.median(np.abs(expected)))
     images, worst, changed = uncut(pictures.pixels), 0.0, 0
     for batch, count in BATCHES.items():
@@ -67,7 +72,8 @@ def compare(detector: Detector, exported: Runtime, pictures: Pictures) -> Checke
         difference = np.abs(score - expected[which]) / unit[which]
         worst = max(worst, float(np.where(np.isfinite(difference), difference, np.inf).max()))
         label = np.concatenate([part.label for part in parts])
-        changed = max(changed, int((label != (-1 if novel is None else novel[which])).sum()))
+        differs = label != (NO_THRESHOLD if novel is None else novel[which])
+        changed = max(changed, int((differs & ~tied[which]).sum()))
     if worst > TOLERANCE or changed:
         raise InputError(
             "nothing was exported: "

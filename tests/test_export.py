@@ -121,6 +121,16 @@ def test_a_verdict_that_changes_is_refused(tmp_path, monkeypatch):
         export_detector(was, tmp_path / "a.bundle")
 
 
+def test_the_picture_that_set_the_threshold_is_no_changed_verdict(tmp_path, monkeypatch):
+    was = detector()
+    monkeypatch.setattr(Detector, "score_pixels", lambda self, pixels, _score=Detector.score_pixels: _score(self, pixels) * (1 + 4e-6))
+    held_out = was.score_pixels(cut(stripes(60)[:12][..., None], 1, 1))
+    assert (
+        held_out > was.threshold
+    ).sum() == 2  # of the k = ⌊0.2 · 13⌋ = 2 highest one is above it, and one is it
+    export_detector(was, tmp_path / "a.bundle", pictures=stripes(60))
+
+
 def test_scores_that_depend_on_the_batch_have_no_graph():
     batch = ede_gan.Config(norm="batch", **GAN)
     net = ede_gan.Generator(batch, 1, 32)
