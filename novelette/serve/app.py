@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 from novelette.drift import Drift
 from novelette.runtime import Runtime
 from novelette.serve.answers import BODY, Described, Health, Scored, Scores, described, problems
-from novelette.serve.batching import Batcher, Unusable, Verdict
+from novelette.serve.batching import Batcher, Broken, Unusable, Verdict
 from novelette.serve.bodies import Picture, pictures_of, problem
 from novelette.serve.heatmaps import drawn
 from novelette.serve.limits import Gate, Limits, Refusal
@@ -165,6 +165,7 @@ def _answer_refusals(app: FastAPI) -> None:
     async def gone(request: Request, error: ClientDisconnect) -> JSONResponse:
         return refused(408, "the request did not arrive whole: send it again")
 
+    @app.exception_handler(Broken)
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> JSONResponse:
         return refused(500, "the server failed at this request: its log says how")

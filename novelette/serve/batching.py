@@ -1,6 +1,7 @@
 """Pictures that wait together are decoded and scored together, in a few threads; a score does not depend on its neighbours."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ BATCH_BYTES = 1_000_000  # of picture files: what is larger is shared among the 
 COLOUR = "it is in colour, and the detector knows grey pictures only"
 
 Done = Callable[[Verdicts], None]
+
+
+class Broken(Exception):
+    """A batch that could not be scored, through no fault of its pictures; the log says why."""
 
 
 class Verdict(NamedTuple):
@@ -42,7 +47,7 @@ Outcome = Verdict | Unusable
 @dataclass(frozen=True, eq=False)
 class _Waiting:
     content: bytes
-    answer: "asyncio.Future[Outcome]"
+    answer: "asyncio.Future[Outcome | None]"  # None: the batch is broken
 
 
 class Batcher:
@@ -79,19 +84,23 @@ class Batcher:
             await asyncio.to_thread(thread.join)
 
     async def score(self, contents: Sequence[bytes]) -> list[Outcome]:
-        """What the detector says of picture files, or why it cannot say, in their order."""
-        answers: list[asyncio.Future[Outcome]] = [self._loop.create_future() for _ in contents]
+        """What the detector says of picture files, or why it cannot say, in their order. Raises: Broken."""
+        answers: list[asyncio.Future[Outcome | None]] = [self._loop.create_future() for _ in contents]
         for content, answer in zip(contents, answers, strict=True):
             self._queue.put(_Waiting(content, answer))
-        return [await answer for answer in answers]
+        found = [await answer for answer in answers]
+        if None in found:
+            raise Broken
+        return [outcome for outcome in found if outcome is not None]
 
     def _work(self) -> None:
         while batch := self._take():
             try:
                 outcomes, verdicts = self._judge([item.content for item in batch])
                 self._loop.call_soon_threadsafe(self._answer, batch, outcomes, verdicts)
-            except Exception as error:  # onnxruntime's own exceptions have no common class; whoever asked is told
-                self._loop.call_soon_threadsafe(_fail, batch, error)
+            except Exception:  # onnxruntime's own exceptions have no common class
+                logging.getLogger(__name__).exception("%d pictures could not be scored", len(batch))
+                self._loop.call_soon_threadsafe(_fail, batch)
 
     def _judge(self, contents: Sequence[bytes]) -> tuple[list[Outcome], Verdicts]:
         """What becomes of each picture file, and the verdicts on those that can be used."""
@@ -135,7 +144,7 @@ class Batcher:
                 item.answer.set_result(outcome)
 
 
-def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+def _fail(batch: Sequence[_Waiting]) -> None:
     for item in batch:
         if not item.answer.done():
-            item.answer.set_exception(error)
+            item.answer.set_result(None)

@@ -1,6 +1,8 @@
 """Opens the port, serves until it is told to stop, and lets what is being worked on end."""
 
 import functools
+import logging
+import math
 import os
 import signal
 import socket
@@ -68,6 +70,7 @@ def address_of(listening: socket.socket) -> str:
 
 def server_of(app: FastAPI, limits: Limits) -> uvicorn.Server:
     """A server for the application, not yet running."""
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what it says of odd forms is in the refusals
     protocol: Any = functools.partial(PatientProtocol, limits=limits, refused=app.state.metrics.refused)
     config = uvicorn.Config(
         app,
@@ -79,6 +82,7 @@ def server_of(app: FastAPI, limits: Limits) -> uvicorn.Server:
         proxy_headers=False,
         server_header=False,
         backlog=BACKLOG,
+        timeout_keep_alive=math.ceil(limits.timeout_s),
         timeout_graceful_shutdown=LAST_SECONDS,
     )
     return uvicorn.Server(config)

@@ -17,12 +17,6 @@ from novelette.serve.limits import Limits
 PATIENCE = 60  # seconds for what takes a moment on an idle machine
 
 
-def exported(folder, parts, *more):
-    det = fitted(folder / "gan.det", parts, "ede-gan", "--widths", "2", "--latent", "8", "--steps", "20", *more)
-    assert main(["export", str(det), "-o", str(folder / "gan.bundle")]) == 0
-    return folder / "gan.bundle"
-
-
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory):
     return write(tmp_path_factory.mktemp("pictures") / "parts", stripes(60))
@@ -36,7 +30,10 @@ def new(tmp_path_factory):
 @pytest.fixture(scope="session")
 def made(tmp_path_factory, parts):
     """A bundle for grey pictures, with a threshold."""
-    return exported(tmp_path_factory.mktemp("bundles"), parts)
+    folder = tmp_path_factory.mktemp("bundles")
+    det = fitted(folder / "gan.det", parts, "ede-gan", "--widths", "2", "--latent", "8", "--steps", "20")
+    assert main(["export", str(det), "-o", str(folder / "gan.bundle")]) == 0
+    return folder / "gan.bundle"
 
 
 @pytest.fixture(scope="session")

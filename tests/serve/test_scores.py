@@ -7,11 +7,12 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import exported, live
+from conftest import live
 from PIL import Image
 
-from novelette import heatmap, runtime
+from novelette import heatmap
 from novelette.data.decode import decode
+from novelette.runtime import Runtime, Verdicts
 from novelette.serve.batching import Batcher, Unusable, Verdict
 from novelette.serve.heatmaps import LONGEST_SIDE
 
@@ -102,7 +103,7 @@ def test_what_cannot_be_used_does_not_keep_its_neighbours_from_their_scores(dete
     np.testing.assert_allclose([first.score, second.score], expected, rtol=1e-5)  # sums of products in another order
 
 
-def test_a_batch_that_fails_is_an_error_of_the_server_and_the_next_one_is_not(client, detector, files, monkeypatch):
+def test_a_batch_that_fails_is_an_error_of_the_server_and_the_next_one_is_not(client, detector, files, monkeypatch, caplog):
     def broken(images):
         raise RuntimeError("out of order")
 
@@ -112,6 +113,7 @@ def test_a_batch_that_fails_is_an_error_of_the_server_and_the_next_one_is_not(cl
     assert answer.status_code == 500
     assert list(answer.json()) == ["error"]
     assert "out of order" not in answer.text
+    assert "out of order" in caplog.text
     assert client.post("/v1/score", content=files[0].read_bytes(), headers=PNG).status_code == 200
     assert 'status="500"' in client.get("/metrics").text
 
@@ -139,13 +141,15 @@ def test_the_heat_map_of_a_large_picture_is_drawn_smaller(client):
     assert size == (LONGEST_SIDE, 300 * LONGEST_SIDE // 2048)
 
 
-def test_without_a_threshold_no_picture_is_novel_or_normal(parts, files, tmp_path):
-    made = exported(tmp_path, parts, "--false-alarm-rate", "0.001", "--force")
-    with live(runtime.load(made, threads=1)) as client:
-        row = as_sent(client, "raw", files[:1])[0]
-        assert row["novel"] is None
-        assert 0 < row["p_value"] <= 1
-        assert client.get("/v1/detector").json()["threshold"] is None
+def test_without_calibration_there_is_no_p_value_and_without_threshold_no_verdict(client, detector, files, monkeypatch):
+    def uncalibrated(images):
+        found = Runtime.run(detector, images)
+        return Verdicts(found.score, np.full_like(found.p_value, np.nan), np.full_like(found.label, -1))
+
+    monkeypatch.setattr(detector, "run", uncalibrated)
+    row = as_sent(client, "raw", files[:1])[0]
+    assert set(row) == {"score", "p_value", "novel"}
+    assert row["p_value"] is row["novel"] is None
 
 
 def test_what_the_detector_is_can_be_asked_and_not_where_its_pictures_came_from(client, detector, parts):
