@@ -125,9 +125,7 @@ def test_the_picture_that_set_the_threshold_is_no_changed_verdict(tmp_path, monk
     was = detector()
     monkeypatch.setattr(Detector, "score_pixels", lambda self, pixels, _score=Detector.score_pixels: _score(self, pixels) * (1 + 4e-6))
     held_out = was.score_pixels(cut(stripes(60)[:12][..., None], 1, 1))
-    assert (
-        held_out > was.threshold
-    ).sum() == 2  # of the k = ⌊0.2 · 13⌋ = 2 highest one is above it, and one is it
+    assert (held_out > was.threshold).sum() == 2  # of the k = ⌊0.2 · 13⌋ = 2 highest one is above it, and one is it
     export_detector(was, tmp_path / "a.bundle", pictures=stripes(60))
 
 
