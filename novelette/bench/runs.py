@@ -18,7 +18,7 @@ from novelette.data.named import NamedSet, class_index
 from novelette.distill import progressive
 from novelette.errors import InputError
 from novelette.fitting import adjusted, configured
-from novelette.methods import ede_gan
+from novelette.methods import ede_gan, piad
 from novelette.settings import explain
 
 Names = Annotated[
@@ -109,7 +109,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
 
     def snapshot_steps(self, config: BaseModel, images: int) -> frozenset[int]:
         """The steps after which a run on so many images keeps a snapshot for its curve; the last one is its end."""
-        if not self.curve or not isinstance(config, ede_gan.Config | progressive.Config):
+        if not self.curve or not isinstance(config, ede_gan.Config | piad.Config | progressive.Config):
             return frozenset()
         phases = len(config.structures()) if isinstance(config, progressive.Config) else 1
         total = config.steps_for(images) * phases

@@ -2,10 +2,11 @@
 
 from types import ModuleType
 
-from novelette.methods import ede_gan, feature_knn, knn
+from novelette.methods import ede_gan, feature_knn, knn, piad
 
 METHODS: dict[str, ModuleType] = {
     "ede-gan": ede_gan,
     "feature-knn": feature_knn,
     "knn": knn,
+    "piad": piad,
 }

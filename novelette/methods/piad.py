@@ -1,0 +1,274 @@
+"""PIAD, perceptual image anomaly detection: a picture is novel when what a generator makes of its code looks unlike it.
+
+An encoder E maps pictures to latents of a known distribution, a generator G latents to pictures; each has a Wasserstein critic. G(E(x))
+should look like x to a pretrained network (paper 004). Novelty is how much it does not: A(x) = L(x, G(E(x))).
+"""
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, model_validator
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+from torch.optim import Adam
+
+from novelette.balance import History, gradient_norms, select_weight
+from novelette.errors import InputError
+from novelette.perceptual import Perceptual, check_layer, load
+from novelette.perceptual.difference import Loss, difference, mse
+from novelette.residual import ARCHITECTURES, Encoder, Generator, ImageCritic, LatentCritic, draw_residual_weights
+from novelette.settings import setting
+from novelette.training import HasState, Run, batches, descend, generators
+from novelette.wasserstein import critic_loss, gradient_penalty
+from novelette.watch import Watch
+
+PAPER = "Tuluptceva, Bakker, Fedulova, Konushin: Perceptual image anomaly detection (2019)"
+
+ROUNDS = {"small": 2, "cifar10": 2, "lsun": 3, "celeba": 3}  # n_dis (supplement, 1)
+SCORED = 128  # images at a time
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """The paper's, but for the perceptual network and the length: those of `paper()` are for a GPU."""
+
+    architecture: Literal["small", "cifar10", "lsun", "celeba"] = setting("small", "Tables 1 to 4 of the supplement, at any size")
+    divide_widths: int = setting(1, "the tables' widths divided by this: smaller networks", ge=1, le=32)
+    loss: Loss = setting("relative-perceptual-l1", "how unlike a picture and its reconstruction are, in training and as the score")
+    network: Literal["mobilenet-0.25", "mobilenet-1.0", "vgg-19"] = setting("mobilenet-0.25", "the pretrained network that looks at both")
+    layer: str = setting("block-5", "of the network: conv1, block-1 to block-13 (of mobilenet-1.0 to block-12), or relu1_1 to relu5_4")
+    perceptual_weights: str = setting("", "a weight file of the network, where it is in no data root", exclude=True)
+    steps: int = setting(2_000, "updates of encoder and generator", ge=1, le=100_000_000)
+    batch_size: int = setting(32, "pictures an update", ge=2, le=4096)
+    critic_rounds: int = setting(0, "updates of the critics before each; 0: the paper's 2, or 3 for lsun and celeba", ge=0, le=100)
+    critic_rate: float = setting(5e-4, "Adam's step size, of the critics", gt=0, le=1)
+    learning_rate: float = setting(2e-4, "Adam's step size, of encoder and generator (the authors' code: 1e-4)", gt=0, le=1)
+    weight_decay: float = setting(0.0, "of encoder and generator, in Adam's gradient (the authors' code: 1e-8)", ge=0, le=1)
+    beta1: float = setting(0.5, "Adam's decay of the gradient's mean", ge=0, lt=1)
+    beta2: float = setting(0.99, "Adam's decay of the gradient's square", ge=0, lt=1)
+    penalty: float = setting(10.0, "weight of the gradient penalty", ge=0, le=1e4)
+    drift: float = setting(0.001, "weight of the square of a critic's answers to true samples", ge=0, le=1e4)
+    balance: Literal["gradients", "manual"] = setting(
+        "gradients", "reconstruction is weighed so that its gradients are as large as the adversarial ones, or by --gamma-e and --gamma-g"
+    )
+    gamma_e: float = setting(10.0, "weight of the reconstruction for the encoder, with --balance manual", ge=0, le=1e6)
+    gamma_g: float = setting(100.0, "weight of the reconstruction for the generator, with --balance manual", ge=0, le=1e6)
+    balance_every: int = setting(100, "steps between two measurements of gradients", ge=1, le=1_000_000)
+    balance_norm: Literal["l2", "std"] = setting("l2", "of a layer's gradient: as printed, or the standard deviation, as the authors' code")
+    balance_reduce: Literal["mean", "median"] = setting("mean", "over layers and history: as printed, or as the authors' code")
+    smoothing: float = setting(0.05, "of gradient norms: how much the newest counts", gt=0, le=1)
+    history: int = setting(200, "how many of the last measurements count", ge=1, le=100_000)
+
+    @model_validator(mode="after")
+    def _a_layer_of_the_network(self) -> "Config":
+        try:
+            check_layer(self.network, self.layer)
+        except InputError as error:
+            raise ValueError(f"--layer: {error}") from error
+        return self
+
+    @property
+    def rounds(self) -> int:
+        return self.critic_rounds or ROUNDS[self.architecture]
+
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
+        return self.steps
+
+
+TINY = Config(divide_widths=16, layer="block-2", steps=20, batch_size=8, critic_rate=1e-2, learning_rate=1e-3, balance_every=10)
+
+
+def paper() -> Config:
+    """The supplement's, of MNIST and Fashion-MNIST.
+
+    Of CIFAR-10: architecture cifar10 and 100,000 steps; of COIL-100 20,000; of LSUN and CelebA their architectures and 200,000.
+    """
+    return Config(network="vgg-19", layer="relu4_2", steps=50_000)
+
+
+class Piad:
+    """E, G, D_X and D_Z with their optimizers, and the updates of Algorithm 1."""
+
+    def __init__(self, config: Config, channels: int, size: int, device: torch.device, looking: "Looking") -> None:
+        a = ARCHITECTURES[config.architecture].at(size, config.divide_widths)
+        self.config, self.latent, self.device, self.looking = config, (a.latent, a.latent_side, a.latent_side), device, looking
+        self.net = Autoencoder(config, channels, size).to(device).train()
+        self.critic_x, self.critic_z = ImageCritic(a, channels).to(device), LatentCritic(a).to(device)
+        betas = (config.beta1, config.beta2)
+        self.opt_d = Adam([*self.critic_x.parameters(), *self.critic_z.parameters()], config.critic_rate, betas)
+        self.opt_eg = Adam(self.net.parameters(), config.learning_rate, betas, weight_decay=config.weight_decay)
+        self.histories = {f"{loss}_{net}": History(config.smoothing, config.history) for loss in ("adv", "rec") for net in ("e", "g")}
+
+    def draw(self, seed: int) -> None:
+        """Initial weights, a function of the seed."""
+        for i, net in enumerate((self.net.encode, self.net.generate, self.critic_x, self.critic_z)):
+            draw_residual_weights(net, generators([seed], i)[0])
+
+    def parts(self) -> dict[str, HasState]:
+        """What a checkpoint holds."""
+        nets: dict[str, HasState] = {"net": self.net, "critic_x": self.critic_x, "critic_z": self.critic_z}
+        return nets | {"opt_d": self.opt_d, "opt_eg": self.opt_eg} | self.histories
+
+    def latents(self, n: int) -> Tensor:
+        """z ~ N(0, I), (n, Z, 1, 1) or (n, Z, 4, 4), from torch's own generator."""
+        return torch.randn(n, *self.latent, device=self.device)
+
+    def descend_d(self, x: Tensor) -> dict[str, Tensor]:
+        """Alg. 1, l. 3-5, on images (B, C, S, S): both critics' step. Returns: what the log shows of them, (B,) each."""
+        z, c = self.latents(len(x)), self.config
+        with torch.no_grad():
+            x_made, z_made = self.net.generate(z), self.net.encode(x)
+        log: dict[str, Tensor] = {}
+        loss = x.new_zeros(())
+        for name, critic, real, fake in (("x", self.critic_x, x, x_made), ("z", self.critic_z, z, z_made)):
+            d_real, d_fake, gp = critic(real), critic(fake), gradient_penalty(critic, real, fake)
+            loss = loss + critic_loss(d_real, d_fake, gp, weight=c.penalty, drift=c.drift).mean()
+            log |= {f"distance_{name}": (d_real - d_fake).detach(), f"penalty_{name}": gp.detach()}
+        descend(self.opt_d, loss)
+        return log
+
+    def descend_eg(self, x: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Alg. 1, l. 7-18, on images (B, C, S, S): the step of E and G.   Returns: G(E(x)), and what the log shows, (B,) or (1,) each."""
+        code = self.net.encode(x)
+        x_hat = self.net.generate(code)
+        l_rec = self.looking(x, x_hat).flatten(1).mean(1)
+        l_adv = {"g": -self.critic_x(self.net.generate(self.latents(len(x)))), "e": -self.critic_z(code)}
+        if step % self.config.balance_every == 0 and self.config.balance == "gradients":
+            self._balance(l_rec, l_adv)
+        own, gamma = list(self.net.parameters()), {name: self.gamma(name) for name in self._nets}
+        self.opt_eg.zero_grad(set_to_none=True)
+        l_rec.mean().backward(inputs=own, retain_graph=True)
+        for name, net in self._nets.items():
+            for p in net.parameters():
+                assert p.grad is not None
+                p.grad.mul_(gamma[name])  # Alg. 1, l. 16
+        (l_adv["g"].mean() + l_adv["e"].mean()).backward(inputs=own)  # added to what is there
+        self.opt_eg.step()
+        shown = {"rec": l_rec, "adv_g": l_adv["g"], "adv_e": l_adv["e"]}
+        return x_hat, {n: l.detach() for n, l in shown.items()} | {f"gamma_{n}": x.new_tensor([g]) for n, g in gamma.items()}
+
+    def gamma(self, name: str) -> float:
+        """γ_G (`g`) or γ_E (`e`): a function of the histories alone, so that a resumed run has the same."""
+        if self.config.balance == "manual":
+            return self.config.gamma_g if name == "g" else self.config.gamma_e
+        return select_weight(self.histories[f"adv_{name}"], self.histories[f"rec_{name}"], self.config.balance_reduce)
+
+    @property
+    def _nets(self) -> dict[str, nn.Module]:
+        return {"g": self.net.generate, "e": self.net.encode}
+
+    def _balance(self, l_rec: Tensor, l_adv: dict[str, Tensor]) -> None:
+        """Alg. 1, l. 10-12: each loss's gradients, layer by layer, into its history."""
+        for name, net in self._nets.items():
+            layers = [layer.weight for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+            for loss, l in (("adv", l_adv[name]), ("rec", l_rec)):
+                gradients = torch.autograd.grad(l.mean(), layers, retain_graph=True)
+                self.histories[f"{loss}_{name}"].add(gradient_norms(gradients, self.config.balance_norm))
+
+
+class Autoencoder(nn.Module):
+    """G(E(x)): images (N, C, S, S) to images."""
+
+    def __init__(self, config: Config, channels: int, size: int) -> None:
+        super().__init__()
+        a = ARCHITECTURES[config.architecture].at(size, config.divide_widths)
+        self.encode, self.generate = Encoder(a, channels), Generator(a, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.generate(self.encode(x))
+        return out
+
+
+class Looking(nn.Module):
+    """How unlike a picture its reconstruction is, by position: (N, C, S, S) twice to (N, h, w).   Args: net: None for `mse`."""
+
+    def __init__(self, loss: Loss, net: Perceptual | None) -> None:
+        super().__init__()
+        self.loss, self.net = loss, net
+
+    def forward(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        if self.net is None:
+            return mse(x, x_hat)
+        return difference(self.loss, x, x_hat, self.net, self.net.normalized)
+
+
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+    """Train on normal images, uint8 (N, C, S, S): Algorithm 1.
+
+    Raises: InputError when the network's weights cannot be had, or images are smaller than its stride.
+    """
+    channels, size = images.shape[1:3]
+    seen = None
+    if config.loss != "mse":
+        seen, run.notes["perceptual"] = load(config.network, config.layer, size, config.perceptual_weights)
+        run.settings |= run.notes  # a run with other weights does not go on with this one's checkpoint
+    looking = Looking(config.loss, seen).to(device).requires_grad_(False)
+    piad = Piad(config, channels, size, device, looking)
+    piad.draw(seed)
+    x_of, rounds = batches([images], config.batch_size, [seed], device), config.rounds
+    watch = Watch(config.steps, 1, run)
+    for step in run.steps(config.steps, piad.parts(), seed=seed, images=config.batch_size * (rounds + 1)):
+        for t in range(rounds):
+            log = piad.descend_d(x_of[step * (rounds + 1) + t][:, 0])  # l. 2-6
+        x = x_of[step * (rounds + 1) + rounds][:, 0]
+        x_hat, of_eg = piad.descend_eg(x, step)  # l. 7-18
+        if run.wants_log(step):
+            watch.log(step, x, x_hat, log | of_eg)
+        if step + 1 in run.snapshot_steps:
+            run.keep(step + 1, [Scorer.of(piad, channels, size).state()])
+    return Scorer.of(piad, channels, size)
+
+
+class Scorer:
+    """E, G and the layers that look at pictures and reconstructions."""
+
+    keeps_pictures = False
+
+    def __init__(self, config: Config, net: Autoencoder, looking: Looking) -> None:
+        self.config = config
+        self.scoring = _Scoring(net, looking).eval()
+
+    @torch.inference_mode()
+    def score(self, x: Tensor) -> Tensor:
+        """A(x) = L(x, G(E(x))) (PIAD, Eq. 1): (N, C, S, S) in [-1, 1] -> (N,)."""
+        return torch.cat([self.scoring(part) for part in x.split(SCORED)])
+
+    def score_own(self, x: Tensor) -> Tensor:
+        """`score`: no training image is kept."""
+        return self.score(x)
+
+    @torch.inference_mode()
+    def heatmap(self, x: Tensor) -> Tensor:
+        """The difference at each position, drawn out to the image: (N, C, S, S) -> (N, S, S). Its mean at the positions is the score."""
+        parts = [self.scoring.looking(part, self.scoring.net(part)) for part in x.split(SCORED)]
+        return interpolate(torch.cat(parts)[:, None], x.shape[2:], mode="bilinear")[:, 0]
+
+    def module(self) -> nn.Module:
+        return self.scoring
+
+    def state(self) -> dict[str, Tensor]:
+        return self.scoring.state_dict()
+
+    @classmethod
+    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
+        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
+        seen = None if config.loss == "mse" else Perceptual(config.network, config.layer)
+        scorer = cls(config, Autoencoder(config, channels, size), Looking(config.loss, seen))
+        scorer.scoring.load_state_dict(state)
+        return scorer
+
+    @classmethod
+    def of(cls, piad: Piad, channels: int, size: int) -> "Scorer":
+        """A scorer on the CPU, with copies of the weights."""
+        state = _Scoring(piad.net, piad.looking).state_dict()
+        return cls.from_state(piad.config, {name: value.detach().cpu().clone() for name, value in state.items()}, channels, size)
+
+
+class _Scoring(nn.Module):
+    def __init__(self, net: Autoencoder, looking: Looking) -> None:
+        super().__init__()
+        self.net, self.looking = net, looking
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.looking(x, self.net(x))
+        return out.flatten(1).mean(1)

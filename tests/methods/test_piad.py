@@ -1,0 +1,222 @@
+"""PIAD: Algorithm 1 step by step, what moves what, a resumed run, and what a detector carries."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from novelette import training
+from novelette.balance import gradient_norms
+from novelette.data.images import as_tensor
+from novelette.errors import InputError
+from novelette.methods import piad
+from novelette.methods.piad import TINY, Config, Looking, Piad, Scorer, fit, paper
+from novelette.perceptual import load
+from novelette.training import Interrupted, Run
+
+CPU = torch.device("cpu")
+LOSSES = ("mse", "perceptual", "perceptual-l1", "relative-perceptual-l1")
+
+
+def tiny(**changes):
+    return Config(**(TINY.model_dump() | {"steps": 6, "batch_size": 4, "balance_every": 2} | changes))
+
+
+def pictures(n=12, channels=1, seed=0, size=32):
+    return torch.randint(0, 256, (n, channels, size, size), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+def players(config, channels=1):
+    seen = None if config.loss == "mse" else load(config.network, config.layer, 32)[0]
+    made = Piad(config, channels, 32, CPU, Looking(config.loss, seen).requires_grad_(False))
+    made.draw(0)
+    return made
+
+
+def trained(config, **more):
+    return fit(pictures(), config, seed=0, device=CPU, run=Run(**more))
+
+
+def copies(net):
+    return [p.detach().clone() for p in net.parameters()]
+
+
+def moved(net, before):
+    return any(not torch.equal(p, q) for p, q in zip(net.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_score_is_the_loss_between_a_picture_and_its_reconstruction(loss):
+    scorer, x = trained(tiny(loss=loss, steps=2)), as_tensor(pictures(3, seed=1))
+    net = scorer.module().net
+    with torch.no_grad():
+        x_hat = net.generate(net.encode(x))
+        if loss == "mse":
+            expected = (x - x_hat).square().flatten(1).mean(1)
+        else:
+            see = scorer.module().looking.net
+            f, f_hat = see(x.repeat(1, 3, 1, 1)), see(x_hat.repeat(1, 3, 1, 1))
+            n, n_hat = ((g - see.mean) / see.std for g in (f, f_hat))
+            expected = {
+                "perceptual": (f - f_hat).square().flatten(1).mean(1),
+                "perceptual-l1": (n - n_hat).abs().flatten(1).mean(1),
+                "relative-perceptual-l1": (n - n_hat).abs().flatten(1).sum(1) / n.abs().flatten(1).sum(1),
+            }[loss]
+    torch.testing.assert_close(scorer.score(x), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_the_heat_map_is_the_difference_by_position():
+    scorer, x = trained(tiny(steps=2)), as_tensor(pictures(3, seed=1))
+    module = scorer.module()
+    with torch.no_grad():
+        d = module.looking(x, module.net(x))
+    torch.testing.assert_close(d.flatten(1).mean(1), scorer.score(x))
+    heat = scorer.heatmap(x)
+    assert (d.shape[1:], heat.shape[1:]) == ((8, 8), (32, 32))  # block-2 has a position for every 4 x 4 pixels
+    torch.testing.assert_close(heat, interpolate(d[:, None], (32, 32), mode="bilinear")[:, 0])
+
+
+def test_the_critics_step_leaves_encoder_and_generator_and_theirs_leaves_the_critics_and_the_network_that_looks():
+    made, x = players(tiny()), as_tensor(pictures(4))
+    nets = {"net": made.net, "x": made.critic_x, "z": made.critic_z, "looking": made.looking}
+    before = {name: copies(net) for name, net in nets.items()}
+    made.descend_d(x)
+    assert {name: moved(net, before[name]) for name, net in nets.items()} == {"net": False, "x": True, "z": True, "looking": False}
+    before = {name: copies(net) for name, net in nets.items()}
+    made.descend_eg(x, 0)
+    assert {name: moved(net, before[name]) for name, net in nets.items()} == {"net": True, "x": False, "z": False, "looking": False}
+
+
+def test_what_encoder_and_generator_descend_is_the_adversarial_gradient_and_gamma_times_that_of_the_reconstruction():
+    """Lines 15 to 17 against the gradients of the three losses, taken apart."""
+    made, x = players(tiny(balance="manual", gamma_e=3.0, gamma_g=7.0)), as_tensor(pictures(4))
+    torch.manual_seed(0)
+    made.descend_eg(x, 0)
+    summed = [p.grad.clone() for p in made.net.parameters()]
+    again = players(tiny(balance="manual"))
+    torch.manual_seed(0)
+    code = again.net.encode(x)
+    rec = again.looking(x, again.net.generate(code)).flatten(1).mean(1).mean()
+    adv_g, adv_e = -again.critic_x(again.net.generate(again.latents(4))).mean(), -again.critic_z(code).mean()
+    expected = []
+    for net, adv, gamma in ((again.net.encode, adv_e, 3.0), (again.net.generate, adv_g, 7.0)):
+        own = list(net.parameters())
+        of_rec, of_adv = (torch.autograd.grad(l, own, retain_graph=True) for l in (rec, adv))
+        expected += [a + gamma * r for a, r in zip(of_adv, of_rec, strict=True)]
+    for p, q in zip(summed, expected, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-6)  # sums in another order
+
+
+def test_gamma_makes_the_two_gradients_alike():
+    """With one measurement and no smoothing, the mean over layers of ‖∂adv‖ / (γ ‖∂rec‖) is 1, for encoder and generator."""
+    made, x = players(tiny(smoothing=1.0, history=1)), as_tensor(pictures(4))
+    torch.manual_seed(0)
+    made.descend_eg(x, 0)
+    for name in ("e", "g"):
+        adv, rec = (made.histories[f"{loss}_{name}"].smoothed[-1] for loss in ("adv", "rec"))
+        assert float((adv / (made.gamma(name) * rec)).mean()) == pytest.approx(1, rel=1e-5)
+        assert made.gamma(name) > 0
+
+
+def test_gradients_are_measured_layer_by_layer_every_so_often():
+    made, x = players(tiny()), as_tensor(pictures(4))
+    for step in range(5):
+        made.descend_eg(x, step)
+    lengths = {name: tuple(history.smoothed.shape) for name, history in made.histories.items()}
+    assert lengths == {"adv_e": (3, 9), "rec_e": (3, 9), "adv_g": (3, 10), "rec_g": (3, 10)}  # steps 0, 2, 4; convolutions of Table 1
+
+
+def test_the_first_measurement_is_the_norm_of_each_losses_gradient():
+    made, x = players(tiny()), as_tensor(pictures(4))
+    layer = made.net.generate.layers[0]
+    expected = gradient_norms(torch.autograd.grad(made.looking(x, made.net(x)).mean(), [layer.weight]), "l2")
+    made.descend_eg(x, 0)
+    torch.testing.assert_close(made.histories["rec_g"].smoothed[0, :1], expected, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(("architecture", "given", "rounds"), [("small", 0, 2), ("lsun", 0, 3), ("celeba", 0, 3), ("lsun", 1, 1)])
+def test_the_critics_have_so_many_rounds(architecture, given, rounds, monkeypatch):
+    config = tiny(architecture=architecture, critic_rounds=given, steps=2)
+    seen, original = [], Piad.descend_d
+    monkeypatch.setattr(Piad, "descend_d", lambda self, x: seen.append(x) or original(self, x))
+    trained(config)
+    assert len(seen) == 2 * rounds
+    assert not torch.equal(seen[0], seen[-1])
+
+
+def test_everything_is_logged(monkeypatch):
+    monkeypatch.setattr(training, "LOG_EVERY", 2)
+    run = Run()
+    fit(pictures(), tiny(), seed=0, device=CPU, run=run)
+    assert [line["step"] for line in run.history] == [2, 4, 6]
+    for line in run.history:
+        assert set(line) >= {"distance_x", "distance_z", "penalty_x", "penalty_z", "gamma_g", "gamma_e", "rec", "adv_g", "adv_e"}
+        assert all(math.isfinite(value) for value in line.values())
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path, monkeypatch):
+    whole = trained(tiny(steps=7)).state()
+    original = Piad.descend_eg
+
+    def stopped(self, x, step):
+        if step == 5:
+            raise Interrupted(step)
+        return original(self, x, step)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Piad, "descend_eg", stopped)
+        with pytest.raises(Interrupted):
+            trained(tiny(steps=7), folder=tmp_path, checkpoint_every_s=0.0)
+    resumed = trained(tiny(steps=7), folder=tmp_path, resume=True).state()
+    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
+
+
+def test_a_run_with_other_weights_does_not_go_on_with_a_checkpoint(tmp_path, monkeypatch):
+    trained(tiny(), folder=tmp_path)
+    original = piad.load
+    monkeypatch.setattr(piad, "load", lambda *args: (original(*args)[0], "others"))
+    with pytest.raises(InputError, match="was started with another perceptual"):
+        trained(tiny(), folder=tmp_path, resume=True)
+
+
+def test_the_squared_error_needs_no_pretrained_network(monkeypatch):
+    monkeypatch.setattr(piad, "load", lambda *_: pytest.fail("no network is needed"))
+    run = Run()
+    scorer = fit(pictures(), tiny(loss="mse", steps=1), seed=0, device=CPU, run=run)
+    assert not any(name.startswith("looking") for name in scorer.state())
+    assert "perceptual" not in run.notes
+
+
+def test_a_detector_carries_its_layers_and_no_critics(monkeypatch):
+    scorer, x = trained(tiny(steps=1)), as_tensor(pictures(3))
+    monkeypatch.setenv("NOVELETTE_DATA", "")
+    assert torch.equal(Scorer.from_state(scorer.config, scorer.state(), 1, 32).score(x), scorer.score(x))
+    assert {name.split(".")[0] for name in scorer.state()} == {"net", "looking"}
+    assert "looking.net.layers.conv_pw_2.weight" in scorer.state()
+    assert "looking.net.layers.conv_pw_3.weight" not in scorer.state()
+
+
+def test_snapshots_are_scorers_of_their_step():
+    run = Run(snapshot_steps=frozenset({2, 6}))
+    last = fit(pictures(), tiny(), seed=0, device=CPU, run=run)
+    assert set(run.snapshots) == {2, 6}
+    assert all(torch.equal(value, run.snapshots[6][0][name]) for name, value in last.state().items())
+    assert not torch.equal(run.snapshots[2][0]["net.generate.layers.0.weight"], last.state()["net.generate.layers.0.weight"])
+
+
+def test_settings_that_do_not_go_together_are_refused():
+    with pytest.raises(ValueError, match=r"--layer: vgg-19 has no layer 'block-5'"):
+        Config(network="vgg-19")
+
+
+def test_images_smaller_than_the_stride_are_refused():
+    with pytest.raises(InputError, match="images of 8 px are smaller than the stride"):
+        fit(pictures(size=8), tiny(layer="block-6"), seed=0, device=CPU, run=Run())
+
+
+def test_the_papers_recipe_is_the_papers():
+    c = paper()
+    assert (c.architecture, c.network, c.layer, c.loss, c.balance) == ("small", "vgg-19", "relu4_2", "relative-perceptual-l1", "gradients")
+    assert (c.steps, c.batch_size, c.rounds, c.critic_rate, c.learning_rate) == (50_000, 32, 2, 5e-4, 2e-4)
+    assert (c.beta1, c.beta2, c.penalty, c.drift, c.balance_every, c.balance_norm) == (0.5, 0.99, 10, 0.001, 100, "l2")
