@@ -14,6 +14,7 @@ from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -50,11 +51,10 @@ def create_app(detector: Runtime, *, limits: Limits | None = None, token: str | 
         await batcher.stop()
         artists.shutdown(wait=False, cancel_futures=True)
 
-    app = FastAPI(
+    app = FastAPIOffline(  # its /docs loads nothing from elsewhere
         title="novelette",
         summary="How novel pictures are, and where.",
         version=version("novelette"),
-        docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )

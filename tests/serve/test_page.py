@@ -32,6 +32,17 @@ def test_the_page_stands_alone_under_a_strict_policy(client):
 
 
 @needs_chromium
+def test_the_docs_show_every_route_without_the_network(detector, tmp_path):
+    with live(detector) as client, chromium.opened(f"{client.base_url}/docs", tmp_path / "browser") as page:
+        page.wait_for("document.querySelectorAll('.opblock').length == 4")
+        shown = page.value("document.body.innerText")
+        loaded = page.value("performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert all(route in shown for route in ("/v1/score", "/v1/detector", "/healthz", "/metrics"))
+    assert loaded
+    assert all(url.startswith((str(client.base_url), "data:")) for url in loaded), loaded
+
+
+@needs_chromium
 def test_dropped_pictures_show_score_verdict_and_heat_map(detector, files, tmp_path):
     with live(detector) as client, chromium.opened(str(client.base_url), tmp_path / "browser") as page:
         page.wait_for("document.getElementById('about').textContent.includes('above')")
