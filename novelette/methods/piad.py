@@ -75,7 +75,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         return self.steps
 
 
-TINY = Config(divide_widths=16, layer="block-2", steps=20, batch_size=8, critic_rate=1e-2, learning_rate=1e-3, balance_every=10)
+TINY = Config(divide_widths=16, layer="block-2", steps=12, batch_size=8, critic_rate=1e-2, learning_rate=1e-3, balance_every=10)
 
 
 def paper() -> Config:
