@@ -22,7 +22,7 @@ class Tensor(BaseModel, frozen=True, extra="forbid"):
     """One input or output of the graph. A string in its shape names an axis of any length."""
 
     name: str
-    dtype: Literal["uint8", "float32", "int64"]
+    dtype: Literal["uint8", "float32", "int64", "bool"]
     shape: tuple[int | str, ...]
 
 

@@ -22,6 +22,7 @@ from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.graph import Graph
 from novelette.methods import ede_gan, knn
+from novelette.on_demand import ASKED, heatmap_on_demand
 from novelette.runtime import BATCH_SIZE, Runtime
 
 KNN_BYTES = 64 * 2**20  # of kept training pictures; onnxruntime holds some twelve times as much once it is loaded
@@ -98,6 +99,8 @@ def to_onnx(detector: Detector) -> tuple[bytes, tuple[Tensor, ...], int]:
         del node.metadata_props[:]
     del model.graph.metadata_props[:], model.metadata_props[:]
     del model.graph.value_info[:]
+    if any(tensor.name == "heatmap" for tensor in outputs):
+        heatmap_on_demand(model)
     return model.SerializeToString(), outputs, model.opset_import[0].version
 
 
@@ -112,13 +115,14 @@ def _outputs(values: tuple[torch.Tensor, ...]) -> tuple[Tensor, ...]:
 def card_of(detector: Detector, model: bytes, outputs: tuple[Tensor, ...], opset: int) -> Card:
     """The card of a graph that `to_onnx` made, not yet compared with anything."""
     side, channels = detector.preprocessing.size * detector.preprocessing.tiles, detector.preprocessing.channels
+    asked = [Tensor(name=ASKED, dtype="bool", shape=()) for tensor in outputs if tensor.name == "heatmap"]
     provenance = {name: detector.provenance[name] for name in KEPT if name in detector.provenance}
     return Card(
         schema=bundle.SCHEMA,
         method=detector.method,
         config=detector.config.model_dump(mode="json"),
         preprocessing=detector.preprocessing,
-        inputs=(Tensor(name="pixels", dtype="uint8", shape=("N", side, side, channels)),),
+        inputs=(Tensor(name="pixels", dtype="uint8", shape=("N", side, side, channels)), *asked),
         outputs=outputs,
         opset=opset,
         false_alarm_rate=detector.false_alarm_rate,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
@@ -44,7 +45,7 @@ def quantized(model: bytes, images: NDArray[np.uint8]) -> bytes:
             calibrate_method=CalibrationMethod.MinMax,
             extra_options={"OpTypesToExcludeOutputQuantization": list(MATRICES)},  # latents, and with them the distance, stay in float
         )
-        return path.read_bytes()
+        return _sorted(path.read_bytes())
 
 
 def layers(model: bytes) -> list[str]:
@@ -59,6 +60,15 @@ def layers(model: bytes) -> list[str]:
         if node.op_type in MATRICES or (node.op_type == "Conv" and np.prod(weight.dims[1:]) >= LEAST_PRODUCTS):
             names.append(node.name)
     return names
+
+
+def _sorted(model: bytes) -> bytes:
+    """A graph whose branches come last: onnxruntime's sorting does not see what they take from outside."""
+    known = onnx.load_from_string(model)
+    nodes = sorted(known.graph.node, key=lambda node: node.op_type == "If")
+    del known.graph.node[:]
+    known.graph.node.extend(nodes)
+    return known.SerializeToString()
 
 
 class _OneByOne(CalibrationDataReader):
@@ -77,7 +87,9 @@ def _quiet() -> Iterator[None]:
     """onnxruntime's advice to prepare the graph, which the exporter has done, is nothing that a person can act on."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
+    onnxruntime.set_default_logger_severity(4)
     try:
         yield
     finally:
+        onnxruntime.set_default_logger_severity(2)
         logging.disable(before)

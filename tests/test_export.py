@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from pictures import checks, stripes
@@ -170,3 +171,25 @@ def test_kept_pictures_are_declared(tmp_path):
     for name in ("knn", "ede"):
         export_detector(detector(name), tmp_path / name)
     assert [bundle.read(tmp_path / name).card.contains_training_pictures for name in ("knn", "ede")] == [True, False]
+
+
+def session(made):
+    return onnxruntime.InferenceSession(made / bundle.MODEL, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("name", ["ede", "ed", "knn"])
+def test_the_graph_computes_a_heat_map_when_asked_to_and_no_more_than_the_score_needs_otherwise(tmp_path, name):
+    export_detector(detector(name), tmp_path / "made.bundle")
+    pixels = stripes(3, seed=4)[..., None]
+    model = session(tmp_path / "made.bundle")
+    assert [given.name for given in model.get_inputs()] == ["pixels"]
+    *verdicts, none = model.run(None, {"pixels": pixels})
+    *asked, maps = model.run(None, {"pixels": pixels, "with_heatmap": np.array(True)})
+    assert (none.shape, maps.shape) == ((0, 1, 32, 32), (3, 1, 32, 32))
+    assert maps.max() > 0
+    for one, other in zip(verdicts, asked, strict=True):
+        assert np.array_equal(one, other)
+    graph = onnx.load(tmp_path / "made.bundle" / bundle.MODEL).graph
+    assert [node.op_type for node in graph.node].count("If") == 1
+    used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    assert all(used & set(node.output) for node in graph.node if node.op_type != "If")  # nothing outside the branch is for the map alone
