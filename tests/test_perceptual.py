@@ -180,9 +180,11 @@ def test_every_form_of_file_gives_the_same_arrays(tmp_path):
     np.savez(tmp_path / "w.npz", **arrays)
     save_file(arrays, tmp_path / "w.safetensors")
     torch.save({name: torch.from_numpy(value) for name, value in arrays.items()}, tmp_path / "w.pth")
+    parameters = {name: torch.nn.Parameter(torch.from_numpy(value)) for name, value in arrays.items()}
+    torch.save(parameters, tmp_path / "old.pth", _use_new_zipfile_serialization=False)  # PyTorch's form before 1.6, as torchvision's VGG-19
     tfjs(tmp_path / "w", arrays)
-    hashes = {contents_sha256(read(tmp_path / name)) for name in ("w.npz", "w.safetensors", "w.pth", "w", "w/model.json")}
-    assert hashes == {contents_sha256(arrays)}
+    files = ("w.npz", "w.safetensors", "w.pth", "old.pth", "w", "w/model.json")
+    assert {contents_sha256(read(tmp_path / name)) for name in files} == {contents_sha256(arrays)}
 
 
 def test_weights_other_than_the_public_ones_are_told(tmp_path):
@@ -228,6 +230,25 @@ def test_a_file_that_is_cut_off(tmp_path, part):
     refused(tmp_path / "w", ["conv1/kernel is cut off"])
     shard.unlink()
     refused(tmp_path / "w", ["damaged or no weight file", "No such file"])
+
+
+@pytest.mark.parametrize("name", ["w.npz", "old.pth"])
+def test_a_file_with_other_bytes_in_it(tmp_path, name):
+    """Compressed arrays, and PyTorch's older form, whose readers stumble in many ways."""
+    arrays, path = made_arrays("mobilenet-0.25", "block-1"), tmp_path / name
+    if name == "w.npz":
+        np.savez_compressed(path, **arrays)
+    else:
+        torch.save({key: torch.from_numpy(value) for key, value in arrays.items()}, path, _use_new_zipfile_serialization=False)
+    content, refusals = path.read_bytes(), []
+    for start in range(0, 2400, 60):  # of old.pth the part before the numbers
+        path.write_bytes(content[:start] + bytes(20) + content[start + 20 :])
+        try:
+            read(path)  # where only numbers or names have changed, it can
+        except InputError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 30
+    assert all(f"{name} is damaged or no weight file" in sentence and "\n" not in sentence for sentence in refusals)
 
 
 def test_a_file_of_another_network_is_refused_with_its_keys(tmp_path):

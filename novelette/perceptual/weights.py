@@ -161,10 +161,10 @@ def read(path: Path) -> Arrays:
         raise InputError(f"{path} is no weight file that can be read: give an .npz, a .safetensors, a .pth, or a folder with {MANIFEST}")
     try:
         return readers[path.suffix](path)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise InputError(f"{path} is damaged or no weight file ({_first_line(error)}): fetch it again") from error
     except (zipfile.BadZipFile, pickle.UnpicklingError, SafetensorError) as error:
         raise InputError(f"{path} is damaged or no weight file ({type(error).__name__}): fetch it again") from error
+    except Exception as error:  # of a damaged file a reader raises whatever it stumbles over
+        raise InputError(f"{path} is damaged or no weight file ({_first_line(error)}): fetch it again") from error
 
 
 def _first_line(error: Exception) -> str:
@@ -177,11 +177,11 @@ def _npz(path: Path) -> Arrays:
 
 
 def _pth(path: Path) -> Arrays:
-    """Tensors are read from the disk as they are used: of VGG-19's 575 MB most belong to its classifier."""
-    state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    """Of PyTorch's newer, zipped form tensors are read from the disk as they are used; torchvision's VGG-19 is of the older, read whole."""
+    state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ValueError("it holds no tensors by name")
-    return {str(name): value.numpy() for name, value in state.items()}
+    return {str(name): value.detach().numpy() for name, value in state.items()}
 
 
 def _manifest(path: Path) -> Arrays:
