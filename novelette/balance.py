@@ -52,4 +52,4 @@ def select_weight(first: History, second: History, reduce: Reduce) -> float:
     ratios = torch.where(reached, first.smoothed / second.smoothed, torch.nan)
     if not reached.any():
         return 1.0
-    return float(ratios.nanmean(0).nanmean() if reduce == "mean" else ratios[reached].median())
+    return float(ratios.nanmean(0).nanmean() if reduce == "mean" else ratios[reached].quantile(0.5))

@@ -171,7 +171,7 @@ def with_batch_spread(f: Tensor) -> Tensor:
 def draw_residual_weights(net: nn.Module, rng: torch.Generator) -> None:
     """Draw the weights anew, in place: N(0, 2 / ((1 + SLOPE²) fan_out)), Kaiming's for LeakyReLU; biases 0.
 
-    Deviation: the authors draw convolutions so and leave D_Z's dense layers to PyTorch; here both are drawn so.
+    Deviation: the authors draw the weights of E, G and D_X so, those of D_Z by Xavier's uniform rule, and leave biases to PyTorch.
     """
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):

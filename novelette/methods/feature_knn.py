@@ -116,7 +116,7 @@ class Scorer:
 
             ‖f_p - ⟨f_p, v⟩ v‖₂      at each position p, v the unit vector of the nearest training picture
 
-        Its mean over p, taken before the norm, is ‖f‖ times the sine of the angle that the score measures.
+        Taken of the mean f̄ over p, it is ‖f̄‖ times the sine of the angle between f̄ and v.
         """
         return torch.cat([self._heatmap(part) for part in x.split(FORWARD)])
 
