@@ -48,6 +48,14 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + data + struct.pack(">I", zlib.crc32(data)) + b"\0\0\0\0IDAT"
 
 
+def tiff_of_a_tile(side: int) -> bytes:
+    """A grey TIFF of 16 x 16 pixels in one tile of `side` x `side`, packed."""
+    packed = zlib.compress(bytes(side * side))
+    tags = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side, 324: 8, 325: len(packed)}
+    folder = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<I", 8 + len(packed)) + packed + struct.pack("<H", len(tags)) + folder + bytes(4)
+
+
 # ---- decoding ----
 
 
@@ -205,6 +213,12 @@ def test_an_unreadable_file_says_why(tmp_path, content, reason):
     with pytest.raises(UnreadablePicture) as error:
         open_source(path).read(0)
     assert str(error.value) == reason
+
+
+def test_a_small_tiff_in_a_huge_tile_is_over_the_limit():
+    assert decode.decode(tiff_of_a_tile(32)).shape == (16, 16)
+    with pytest.raises(UnreadablePicture, match=r"4.2 Mpx is over the limit of 1 Mpx"):  # the tile is decoded whole
+        decode.decode(tiff_of_a_tile(2048), max_pixels=1_000_000)
 
 
 def test_a_cut_off_jpeg_is_truncated(tmp_path):

@@ -21,6 +21,7 @@ EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib"
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF")
 LARGE_PIXELS = 16_000_000  # pictures above are decoded one at a time, so that memory stays bounded
 ORIENTATION = 0x0112  # EXIF tag
+TILE_WIDTH, TILE_LENGTH = 0x0142, 0x0143  # TIFF tags
 
 _one_large_picture = threading.Lock()
 
@@ -73,11 +74,12 @@ def _decode(file: IO[bytes], max_pixels: int) -> tuple[np.ndarray, int]:
     """Pixels, uint8 (H, W) or (H, W, 3), as they are stored, and the EXIF orientation."""
     with Image.open(file, formats=FORMATS) as image:
         width, height = image.size
-        if width * height > max_pixels:
-            raise UnreadablePicture(_over_limit(width * height, max_pixels))
+        at_a_time = max(width * height, _tile_pixels(image))
+        if at_a_time > max_pixels:
+            raise UnreadablePicture(_over_limit(at_a_time, max_pixels))
         if width < 1 or height < 1:
             raise UnreadablePicture("no pixels")
-        with _one_large_picture if width * height > LARGE_PIXELS else nullcontext():
+        with _one_large_picture if at_a_time > LARGE_PIXELS else nullcontext():
             rawmode = _rawmode(image)  # before loading, which forgets it
             image.load()
             low = _lower_bytes(image, rawmode, file)
@@ -89,6 +91,12 @@ def _decode(file: IO[bytes], max_pixels: int) -> tuple[np.ndarray, int]:
                 for top in range(step, height, step):
                     pixels[top : top + step] = _convert(image, low, rawmode, top, min(top + step, height))
             return pixels, _orientation(image)
+
+
+def _tile_pixels(image: Image.Image) -> int:
+    """Pixels of a tile of a TIFF, which is decoded whole however small the picture is; 0 of what is not in tiles."""
+    tags = getattr(image, "tag_v2", {})
+    return int(np.max(tags.get(TILE_WIDTH, 0))) * int(np.max(tags.get(TILE_LENGTH, 0)))
 
 
 def _convert(image: Image.Image, low: Image.Image | None, rawmode: str, top: int, bottom: int) -> np.ndarray:
