@@ -33,7 +33,9 @@ class PatientProtocol(HttpToolsProtocol):
         self._taking: asyncio.TimerHandle | None = None
         self._answered: RequestResponseCycle | None = None
         self._in_head = False
-        self._head = 0  # bytes of the line and headers so far
+        self._in_trailer = False  # what may follow the last of a body's chunks: headers again
+        self._begun = 0  # heads and trailers so far
+        self._head = 0  # bytes of the last of them so far
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -53,16 +55,17 @@ class PatientProtocol(HttpToolsProtocol):
             return
         if self._arrival is None:
             self._start()
-        was_in_head = self._in_head
+        before = self._begun
         super().data_received(data)
-        if was_in_head and self._in_head:  # a chunk of nothing but head, of which a part may not have been told to `on_header`
+        if self._begun == before and (self._in_head or self._in_trailer):  # all of it is in one, and `on_header` may not have been told
             self._head += len(data)
             if self._head > self._limits.max_head and not self.transport.is_closing():
                 self._too_long()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head = True, 0
+        self._in_head, self._in_trailer = True, False
+        self._begun, self._head = self._begun + 1, 0
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
@@ -76,7 +79,16 @@ class PatientProtocol(HttpToolsProtocol):
         self._in_head = False
         super().on_headers_complete()
 
+    def on_chunk_header(self) -> None:
+        self._in_trailer = True  # unless a body follows: the parser does not say how long the chunk is
+        self._begun, self._head = self._begun + 1, 0
+
+    def on_body(self, body: bytes) -> None:
+        self._in_trailer = False
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
+        self._in_trailer = False
         self._stop()
         super().on_message_complete()
 

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from contextlib import suppress
+from itertools import pairwise
 
 import httpx
 import numpy as np
@@ -259,6 +260,42 @@ def test_a_huge_head_is_refused(sent, client):
     assert found.startswith(b"HTTP/1.1 431"), found[:100]
     assert b"16,384 bytes" in found
     assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("trailer", [b"X: " + b"x" * 1_000_000, b"X: y\r\n" * 20_000], ids=["one without end", "many"])
+def test_a_huge_trailer_is_refused_as_a_head_is(trailer, client):
+    found = answer_to(client, HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\n123\r\n0\r\n", trailer)
+    assert found.startswith(b"HTTP/1.1 431"), found[:100]
+    assert client.get("/healthz").status_code == 200
+
+
+def test_a_body_in_many_chunks_is_taken_with_a_trailer_behind_it(client):
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in GOOD + bytes(20_000))  # more bytes of sizes than a head may have
+    sent = HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nX: y\r\n\r\n"
+    assert answer_to(client, *[sent[i : i + 1000] for i in range(0, len(sent), 1000)]).startswith(b"HTTP/1.1 200")
+
+
+def test_heads_and_sizes_of_chunks_that_come_in_two_are_not_taken_for_long_ones(client):
+    large = b"x" * 20_000  # more than a head may have, and than arrives at a time
+    chunk = b"4e20\r\n" + large + b"\r\n"
+    sent = HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + 3 * chunk + b"0\r\n\r\n"
+    cuts = [0, *(len(sent) - 5 - i * len(chunk) + 6 for i in (3, 2, 1)), len(sent)]  # behind each size
+    with connected(client) as connection:
+        for a, b in pairwise(cuts):
+            connection.sendall(sent[a:b])
+            time.sleep(0.05)
+        assert connection.recv(100).startswith(b"HTTP/1.1 422")
+    first = HEAD + b"Content-Length: 20000\r\n\r\n" + large
+    second = b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+    with connected(client) as connection:
+        for part in (first[:40], first[40:] + second[:40], second[40:]):
+            connection.sendall(part)
+            time.sleep(0.05)
+        found = b""
+        while data := connection.recv(65536):
+            found += data
+    assert found.startswith(b"HTTP/1.1 422")
+    assert b'{"status":"ok"}' in found
 
 
 def test_a_head_just_under_the_limit_is_taken_with_a_large_body_behind_it(client):
