@@ -41,6 +41,7 @@ class Unusable(NamedTuple):
     why: str
 
 
+NOBODY_WAITS = Unusable("its request has ended")
 Outcome = Verdict | Unusable
 
 
@@ -77,7 +78,7 @@ class Batcher:
             thread.start()
 
     async def stop(self) -> None:
-        """Finish what waits, then end the threads."""
+        """End the threads once what waits is done; pictures whose requests were cancelled are passed over."""
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
@@ -88,7 +89,7 @@ class Batcher:
         answers: list[asyncio.Future[Outcome | None]] = [self._loop.create_future() for _ in contents]
         for content, answer in zip(contents, answers, strict=True):
             self._queue.put(_Waiting(content, answer))
-        found = [await answer for answer in answers]
+        found = await asyncio.gather(*answers)  # cancelled together
         if None in found:
             raise Broken
         return [outcome for outcome in found if outcome is not None]
@@ -96,15 +97,15 @@ class Batcher:
     def _work(self) -> None:
         while batch := self._take():
             try:
-                outcomes, verdicts = self._judge([item.content for item in batch])
+                outcomes, verdicts = self._judge(batch)
                 self._loop.call_soon_threadsafe(self._answer, batch, outcomes, verdicts)
             except Exception:  # onnxruntime's own exceptions have no common class
                 logging.getLogger(__name__).exception("%d pictures could not be scored", len(batch))
                 self._loop.call_soon_threadsafe(_fail, batch)
 
-    def _judge(self, contents: Sequence[bytes]) -> tuple[list[Outcome], Verdicts]:
-        """What becomes of each picture file, and the verdicts on those that can be used."""
-        found = [self._image(content) for content in contents]
+    def _judge(self, batch: Sequence[_Waiting]) -> tuple[list[Outcome], Verdicts]:
+        """What becomes of each picture file, and the verdicts on those that can be used and are still waited for."""
+        found = [NOBODY_WAITS if item.answer.done() else self._image(item.content) for item in batch]
         images = [image for image in found if not isinstance(image, Unusable)]
         verdicts = self._detector.run(uncut(np.stack(images))) if images else NOTHING
         rows = zip(*(values.tolist() for values in verdicts), strict=True)

@@ -8,7 +8,7 @@ from novelette.words import counted
 
 MEGA = 1_000_000
 BODIES = 8  # largest bodies that may be held in memory at a time, all requests together
-RETRY_AFTER = "1"  # seconds: what waits is done in less
+RETRY_AFTER = "1"  # seconds
 
 
 class Refusal(Exception):

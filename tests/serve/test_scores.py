@@ -13,6 +13,7 @@ from PIL import Image
 from novelette import heatmap
 from novelette.data.decode import decode
 from novelette.runtime import Runtime, Verdicts
+from novelette.serve import batching
 from novelette.serve.batching import Batcher, Unusable, Verdict
 from novelette.serve.heatmaps import LONGEST_SIDE
 
@@ -101,6 +102,32 @@ def test_what_cannot_be_used_does_not_keep_its_neighbours_from_their_scores(dete
     expected = detector.score([str(file) for file in files[:2]])
     assert isinstance(first, Verdict)
     np.testing.assert_allclose([first.score, second.score], expected, rtol=1e-5)  # sums of products in another order
+
+
+def test_pictures_of_a_request_that_was_cancelled_are_not_decoded(detector, files, monkeypatch):
+    content, go, decoded = files[0].read_bytes(), threading.Event(), []
+
+    def slow(content, **limits):
+        decoded.append(content)
+        assert go.wait(60)
+        return decode(content, **limits)
+
+    monkeypatch.setattr(batching, "decode", slow)
+
+    async def stopped():
+        batcher = Batcher(detector, threads=1, max_pixels=10_000, done=lambda verdicts: None)
+        batcher.start()
+        task = asyncio.create_task(batcher.score([content] * 600))  # more than a batch
+        while not decoded:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go.set()
+        await batcher.stop()
+
+    asyncio.run(asyncio.wait_for(stopped(), 60))
+    assert len(decoded) == 1
 
 
 def test_a_batch_that_fails_is_an_error_of_the_server_and_the_next_one_is_not(client, detector, files, monkeypatch, caplog):
