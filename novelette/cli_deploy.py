@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from novelette.detector import Detector
     from novelette.runtime import Runtime
 
+DRIFTED = 1  # exit status: the stream has changed, whether or not some pictures could not be read
+
 
 def drift(
     detector: DetectorPath,
@@ -51,7 +53,8 @@ def drift(
     if output is not None:
         outputs.write_text(output, drift_chart(course.p_values, course.log10_capital, ODDS, course.first))
         say(f"plot: {output}")
-    return skipped(predictions.unreadable) or int(course.first is not None)
+    status = skipped(predictions.unreadable)
+    return status if course.first is None else DRIFTED
 
 
 def opened(path: Path, device: str, threads: int | None, batch_size: int | None) -> "Detector | Runtime":

@@ -37,7 +37,7 @@ class Drift:
 
     Args: calibration: scores of normal pictures, (n,), at least 1.   seed: of u, which parts ties.
     Raises: ValueError without calibration scores.
-    Deviation: memory is bounded, so that only the first HISTORY scores are ranked among.
+    Deviation: memory is bounded, so that only the first HISTORY scores are ranked among; of later p-values "independent" is nearly true.
     """
 
     def __init__(self, calibration: ArrayLike, *, seed: int = 0) -> None:

@@ -42,7 +42,7 @@ class Shipped:
 
     @property
     def calibration(self) -> NDArray[np.float64]:
-        return np.array(self.runtime.card.calibration, np.float64)
+        return self.runtime.calibration
 
     @property
     def provenance(self) -> dict[str, Any]:

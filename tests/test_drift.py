@@ -122,6 +122,14 @@ def test_a_folder_like_the_calibration_is_told_with_exit_status_0(det, tmp_path,
     assert "no drift in 40 pictures: at most " in capsys.readouterr().out
 
 
+def test_a_picture_that_cannot_be_read_hides_no_drift(det, tmp_path, capsys):
+    for name, pictures, status in (("same", stripes(20, seed=8), 3), ("changing", np.concatenate([stripes(20, seed=5), checks(30)]), 1)):
+        folder = write(tmp_path / name, pictures)
+        (folder / "00a.png").write_text("no picture")
+        assert main(["drift", str(det), str(folder)]) == status
+        assert "skipped 00a.png" in capsys.readouterr().err
+
+
 def test_the_picture_of_the_alarm_is_named(det, changing, capsys):
     assert main(["drift", str(det), str(changing)]) == 1
     first = json.loads(_printed(capsys, "drift", str(det), str(changing), "--json"))["first"]
