@@ -21,11 +21,11 @@ from novelette.comparing import compare, pictures_to_compare
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.graph import Graph
-from novelette.methods import ede_gan, knn
+from novelette.methods import ede_gan, feature_knn, knn
 from novelette.on_demand import ASKED, heatmap_on_demand
 from novelette.runtime import BATCH_SIZE, Runtime
 
-KNN_BYTES = 64 * 2**20  # of kept training pictures; onnxruntime holds some twelve times as much once it is loaded
+KNN_BYTES = 64 * 2**20  # of kept training pictures or vectors; of pictures onnxruntime holds some twelve times as much once it is loaded
 KNN_CANDIDATES = 2**19  # k times the numbers of an image: a gigabyte a batch
 KEPT = ("title", "pictures", "n_training", "created", "versions")  # of a detector's provenance: nothing that names a folder
 
@@ -65,13 +65,16 @@ def why_not(detector: Detector) -> str | None:
         if scorer.needs_its_batch:
             return "--norm batch --statistics batch scores a picture by its batch, a bundle scores each by itself; fit with --norm image"
         return None
-    if not isinstance(scorer, knn.Scorer):
-        return f"{detector.method} computes its scores in a way that no graph of operations holds"
-    images = scorer.neighbours.images
-    if images.numel() > KNN_BYTES:
-        return f"its {images.numel() / 2**20:,.0f} MiB of training pictures would be in the bundle, and {KNN_BYTES >> 20} are the most"
-    if scorer.config.k * images[0].numel() > KNN_CANDIDATES:
-        return f"--k {scorer.config.k} times {images[0].numel():,} numbers an image is more than {KNN_CANDIDATES:,}, the most"
+    if not isinstance(scorer, knn.Scorer | feature_knn.Scorer):
+        return f"novelette has no graph of the method {detector.method} yet"
+    if isinstance(scorer, knn.Scorer):
+        kept, what = scorer.neighbours.images, "training pictures"
+    else:
+        kept, what = scorer.scoring.vectors, "vectors of training pictures"
+    if kept.nbytes > KNN_BYTES:
+        return f"its {kept.nbytes / 2**20:,.0f} MiB of {what} would be in the bundle, and {KNN_BYTES >> 20} are the most"
+    if scorer.config.k * kept[0].numel() > KNN_CANDIDATES:
+        return f"--k {scorer.config.k} times {kept[0].numel():,} numbers an image is more than {KNN_CANDIDATES:,}, the most"
     return None
 
 

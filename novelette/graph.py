@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from novelette.detector import Detector
-from novelette.methods import ede_gan, knn
+from novelette.methods import ede_gan, feature_knn, knn
 
 TIE = 1e-5  # relative: how far two computations of one score may lie apart and still be the same score
 NORMAL, NOVEL, NO_THRESHOLD = 0, 1, -1  # labels
@@ -119,19 +119,49 @@ class AllAtOnce(nn.Module):
         return knn.vectors(self.images.to(torch.float32).div(127.5).sub(1), self.config.metric)
 
     def _nearest(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """The k nearest of twice as many candidates, their distances from differences, as in knn.nearest: (N, k) each, nearest first."""
-        rows, k = self._rows(), min(self.config.k, len(self.images))
-        apart = rows.square().sum(1) - 2 * linear(queries, rows)
-        candidates = apart.topk(min(2 * k, len(rows)), largest=False)[1]
-        exact = (rows[candidates] - queries[:, None]).norm(dim=2)
-        distances, order = exact.topk(k, largest=False)
-        return distances, candidates.gather(1, order)
+        return _nearest(queries, self._rows(), self.config.k)
 
 
-def _for_a_graph(detector: Detector) -> "ede_gan.Scorer | AllAtOnce":
+class AllFeaturesAtOnce(nn.Module):
+    """A feature-kNN scorer's distances and heat maps over the vectors of all training images at once."""
+
+    vectors: Tensor
+
+    def __init__(self, scorer: feature_knn.Scorer) -> None:
+        super().__init__()
+        self.k, self.seeing = scorer.config.k, scorer.scoring.seeing
+        self.register_buffer("vectors", scorer.scoring.vectors)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, S, S) in [-1, 1] to the mean distance to the k nearest training images, (N,)."""
+        return _nearest(self.seeing(x), self.vectors, self.k)[0].mean(1)
+
+    def module(self) -> nn.Module:
+        return self
+
+    def heatmap(self, x: Tensor) -> Tensor:
+        """feature_knn.Scorer.heatmap: (N, C, S, S) -> (N, S, S)."""
+        f = self.seeing.positions(x)
+        _, index = _nearest(self.seeing(x), self.vectors, self.k)
+        return feature_knn.not_shown(f, self.vectors[index[:, 0]], x.shape[-1])
+
+
+def _nearest(queries: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k nearest of twice as many candidates, their distances from differences, as in knn.nearest: (N, k) each, nearest first."""
+    k = min(k, len(rows))
+    apart = rows.square().sum(1) - 2 * linear(queries, rows)
+    candidates = apart.topk(min(2 * k, len(rows)), largest=False)[1]
+    exact = (rows[candidates] - queries[:, None]).norm(dim=2)
+    distances, order = exact.topk(k, largest=False)
+    return distances, candidates.gather(1, order)
+
+
+def _for_a_graph(detector: Detector) -> "ede_gan.Scorer | AllAtOnce | AllFeaturesAtOnce":
     """A copy of a detector's scorer whose layers a graph holds well.   Raises: TypeError for a method that has no such form."""
     if isinstance(detector.scorer, knn.Scorer):
         return AllAtOnce(detector.scorer)
+    if isinstance(detector.scorer, feature_knn.Scorer):
+        return AllFeaturesAtOnce(detector.scorer)
     if not isinstance(detector.scorer, ede_gan.Scorer):
         raise TypeError(f"{detector.method} has no graph")
     scorer = copy.deepcopy(detector.scorer)

@@ -10,14 +10,14 @@ import pytest
 import torch
 from pictures import checks, stripes
 
-from novelette import bundle, calibrate, comparing, runtime
+from novelette import bundle, calibrate, comparing, export, runtime
 from novelette.data.framing import cut, uncut
 from novelette.data.images import Preprocessing
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.export import export_detector, why_not
 from novelette.graph import Verdict
-from novelette.methods import METHODS, ede_gan, knn
+from novelette.methods import METHODS, ede_gan, feature_knn, knn
 from novelette.training import Run
 
 CPU = torch.device("cpu")
@@ -30,6 +30,8 @@ CONFIGS = {
     "knn": ("knn", knn.Config()),
     "knn euclidean kth": ("knn", knn.Config(metric="euclidean", reduce="kth", k=3)),
     "knn of fewer than twice k": ("knn", knn.Config(k=40)),
+    "feature-knn": ("feature-knn", feature_knn.Config(layer="block-5", side=64)),
+    "feature-knn of smaller pictures": ("feature-knn", feature_knn.Config(layer="block-2", side=20, k=40)),
 }
 
 
@@ -70,7 +72,7 @@ def test_a_bundle_says_what_its_detector_says(name, tmp_path):
     assert_the_same(was, runtime.load(tmp_path / "a.bundle", threads=1), pictures_for(was.preprocessing))
 
 
-@pytest.mark.parametrize("name", ["ede", "knn"])
+@pytest.mark.parametrize("name", ["ede", "knn", "feature-knn"])
 def test_tiles_and_colour_are_in_the_graph(name, tmp_path):
     was = detector(name, Preprocessing(tiles=2, channels=3))
     export_detector(was, tmp_path / "a.bundle")
@@ -139,8 +141,9 @@ def test_scores_that_depend_on_the_batch_have_no_graph():
 
 def test_too_many_training_pictures_have_no_graph(tmp_path, monkeypatch):
     monkeypatch.setattr("novelette.export.KNN_BYTES", 32 * 32)
-    with pytest.raises(InputError, match="training pictures would be in the bundle"):
-        export_detector(detector("knn"), tmp_path / "a.bundle")
+    for name, what in (("knn", "training pictures"), ("feature-knn", "vectors of training pictures")):
+        with pytest.raises(InputError, match=f"MiB of {what} would be in the bundle"):
+            export_detector(detector(name), tmp_path / "a.bundle")
     assert not any(tmp_path.iterdir())
 
 
@@ -193,3 +196,14 @@ def test_the_graph_computes_a_heat_map_when_asked_to_and_no_more_than_the_score_
     assert [node.op_type for node in graph.node].count("If") == 1
     used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
     assert all(used & set(node.output) for node in graph.node if node.op_type != "If")  # nothing outside the branch is for the map alone
+
+
+def test_a_bundle_from_before_there_was_a_branch_gives_the_same_heat_map(tmp_path, monkeypatch):
+    was = detector()
+    export_detector(was, tmp_path / "new.bundle", pictures=stripes(20))
+    monkeypatch.setattr(export, "heatmap_on_demand", lambda model: None)
+    model, outputs, opset = export.to_onnx(was)
+    card = export.card_of(was, model, outputs, opset)
+    old = bundle.Bundle(card.model_copy(update={"inputs": card.inputs[:1]}), model)
+    found, expected = runtime.Runtime(old, threads=1), runtime.load(tmp_path / "new.bundle", threads=1)
+    np.testing.assert_array_equal(found.heatmap(stripes(1)[0]), expected.heatmap(stripes(1)[0]))

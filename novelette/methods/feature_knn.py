@@ -88,6 +88,13 @@ class Seeing(nn.Module):
         return normalize(self.positions(x).mean((2, 3)), dim=1, eps=1e-6)
 
 
+def not_shown(f: Tensor, v: Tensor, size: int) -> Tensor:
+    """‖f_p - ⟨f_p, v⟩ v‖₂ drawn out to the image: features (N, F, h, w) and unit vectors (N, F) to (N, size, size)."""
+    v = v[:, :, None, None]
+    rest = (f - (f * v).sum(1, keepdim=True) * v).norm(dim=1, keepdim=True)
+    return interpolate(rest, (size, size), mode="bilinear")[:, 0]
+
+
 class Scorer:
     """A network and the vectors of the training images, (N, F).
 
@@ -123,9 +130,7 @@ class Scorer:
     def _heatmap(self, x: Tensor) -> Tensor:
         f = self.scoring.seeing.positions(x)
         _, index = nearest(normalize(f.mean((2, 3)), dim=1, eps=1e-6), self.scoring.vectors, 1)
-        v = self.scoring.vectors[index[:, 0], :, None, None]
-        rest = (f - (f * v).sum(1, keepdim=True) * v).norm(dim=1, keepdim=True)
-        return interpolate(rest, x.shape[2:], mode="bilinear")[:, 0]
+        return not_shown(f, self.scoring.vectors[index[:, 0]], x.shape[-1])
 
     def module(self) -> nn.Module:
         return self.scoring
