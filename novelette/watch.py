@@ -39,7 +39,7 @@ class Watch:
             last, self.before = self.before or (x, x_hat), (x, x_hat)
             x, x_hat = torch.cat([last[0], x]), torch.cat([last[1], x_hat])
         collapsed = x_hat.std(0).flatten(1).mean(1) < 0.01 * x.std(0).flatten(1).mean(1)
-        saturated = (x_hat.abs().mean((0, 2, 3, 4)) > 0.999) & (x.abs().mean((0, 2, 3, 4)) < 0.95)
+        saturated = (x_hat.abs().clamp(max=1).mean((0, 2, 3, 4)) > 0.999) & (x.abs().mean((0, 2, 3, 4)) < 0.95)
         for m in range(len(self.strikes)):
             what = self._nonsense(step, losses, m) or self._stuck(step, m, bool(collapsed[m]), bool(saturated[m]))
             if what and m not in self.run.failed:
