@@ -118,7 +118,8 @@ class Runtime:
         if self.card.output("heatmap") is None:
             return None
         image = uncut(prepare(picture, self.preprocessing)[None])
-        maps = self._session.run(["heatmap"], {"pixels": image, "with_heatmap": np.array(True)})[0][0]
+        asked = {given.name: np.array(True) for given in self.card.inputs if given.name == "with_heatmap"}  # older graphs compute it anyway
+        maps = self._session.run(["heatmap"], {"pixels": image, **asked})[0][0]
         return heatmap.to_picture(heatmap.smooth(maps), self.preprocessing, (picture.shape[0], picture.shape[1]))
 
     def _scored(self, source: Source, show: Callable[[int], None]) -> tuple[NDArray[np.int64], Verdicts, dict[int, str]]:
