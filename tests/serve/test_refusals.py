@@ -103,6 +103,11 @@ def test_a_bad_request_is_refused_in_a_sentence(case, client):
     assert client.post("/v1/score", content=GOOD, headers=PNG).status_code == 200
 
 
+def test_json_of_too_many_values_is_refused_before_it_is_read_and_names_of_commas_are_not(client):
+    assert_refused(client.post("/v1/score", content=b"[" + b"1," * 20_000, headers=JSON), 413, "64 pictures")  # read, it is no JSON: 400
+    assert client.post("/v1/score", content=as_json(*[GOOD] * 64, name="," * 255), headers=JSON).status_code == 200
+
+
 def test_what_is_not_there_is_refused_in_a_sentence(client):
     assert_refused(client.get("/nowhere"), 404, "/nowhere")
     assert_refused(client.get("/v1/score"), 405, "use POST")
