@@ -221,6 +221,17 @@ def test_a_small_tiff_in_a_huge_tile_is_over_the_limit():
         decode.decode(tiff_of_a_tile(2048), max_pixels=1_000_000)
 
 
+def test_a_jpeg_in_memory_of_very_many_scans_is_refused():
+    file = io.BytesIO()
+    Image.fromarray(GREY).save(file, "JPEG", progressive=True)
+    content = file.getvalue()
+    last = content[content.rindex(decode.SCAN) : -2]
+    with_scans = [content[:-2] + times * last + content[-2:] for times in (10, decode.MOST_SCANS)]
+    assert decode.decode(with_scans[0]).shape == GREY.shape
+    with pytest.raises(UnreadablePicture, match="over 500 scans"):
+        decode.decode(with_scans[1])
+
+
 def test_a_cut_off_jpeg_is_truncated(tmp_path):
     path = save(rng.integers(0, 256, (64, 64, 3), np.uint8), tmp_path / "a.jpg")
     path.write_bytes(path.read_bytes()[:2000])

@@ -21,6 +21,7 @@ EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib"
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF")
 LARGE_PIXELS = 16_000_000  # pictures above are decoded one at a time, so that memory stays bounded
 ORIENTATION = 0x0112  # EXIF tag
+SCAN, MOST_SCANS = b"\xff\xda", 500  # of a JPEG: each goes over all pixels, and can be of 40 bytes; progressive ones have about ten
 TILE_WIDTH, TILE_LENGTH = 0x0142, 0x0143  # TIFF tags
 
 _one_large_picture = threading.Lock()
@@ -50,7 +51,7 @@ def read_picture(path: str | Path) -> np.ndarray:
 
 
 def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Pixels of a picture file in memory, exactly as `read_picture` gives them.
+    """Pixels of a picture file in memory, exactly as `read_picture` gives them, but for a JPEG of more than MOST_SCANS, which is refused.
 
     Args: max_pixels: width times height, at most; checked in the header.
     Returns: uint8 (H, W) or (H, W, 3).
@@ -58,6 +59,8 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     if not content:
         raise UnreadablePicture("empty file")
+    if content.startswith(b"\xff\xd8") and content.count(SCAN) > MOST_SCANS:
+        raise UnreadablePicture(f"over {MOST_SCANS} scans")
     return _read(io.BytesIO(content), max_pixels)
 
 
