@@ -56,10 +56,15 @@ class Drift:
         return self.first is not None
 
     def see(self, scores: Iterable[float] | NDArray[np.floating]) -> list[tuple[float, float]]:
-        """Bet on scores, (n,), in their order.   Returns: of each its p-value and the base-10 logarithm of the capital after it."""
+        """Bet on scores, (n,), in their order.   Returns: of each its p-value and the base-10 logarithm of the capital after it.
+
+        Raises: ValueError for a score that is not finite, which has no rank.
+        """
         return [self._bet(float(score)) for score in scores]
 
     def _bet(self, score: float) -> tuple[float, float]:
+        if not math.isfinite(score):
+            raise ValueError(f"a score of {score} has no rank")
         p = self._p_value(score)
         self.seen += 1
         k = self.seen

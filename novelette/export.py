@@ -21,7 +21,7 @@ from novelette.comparing import compare, pictures_to_compare
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.graph import Graph
-from novelette.methods import ede_gan, feature_knn, knn
+from novelette.methods import ede_gan, feature_knn, knn, piad
 from novelette.on_demand import ASKED, heatmap_on_demand
 from novelette.runtime import BATCH_SIZE, Runtime
 
@@ -64,6 +64,8 @@ def why_not(detector: Detector) -> str | None:
     if isinstance(scorer, ede_gan.Scorer):
         if scorer.needs_its_batch:
             return "--norm batch --statistics batch scores a picture by its batch, a bundle scores each by itself; fit with --norm image"
+        return None
+    if isinstance(scorer, piad.Scorer):
         return None
     if not isinstance(scorer, knn.Scorer | feature_knn.Scorer):
         return f"novelette has no graph of the method {detector.method} yet"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from novelette.detector import Detector
-from novelette.methods import ede_gan, feature_knn, knn
+from novelette.methods import ede_gan, feature_knn, knn, piad
 
 TIE = 1e-5  # relative: how far two computations of one score may lie apart and still be the same score
 NORMAL, NOVEL, NO_THRESHOLD = 0, 1, -1  # labels
@@ -146,6 +146,26 @@ class AllFeaturesAtOnce(nn.Module):
         return feature_knn.not_shown(f, self.vectors[index[:, 0]], x.shape[-1])
 
 
+class WholeBatch(nn.Module):
+    """A PIAD scorer's scores and heat maps of a batch of any size at once, where the scorer goes part by part."""
+
+    def __init__(self, scorer: piad.Scorer) -> None:
+        super().__init__()
+        self.scoring = scorer.scoring
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, S, S) in [-1, 1] to scores (N,)."""
+        out: Tensor = self.scoring(x)
+        return out
+
+    def module(self) -> nn.Module:
+        return self
+
+    def heatmap(self, x: Tensor) -> Tensor:
+        """piad.Scorer.heatmap: (N, C, S, S) -> (N, S, S). E, G and the layers that look are the score's own, which a graph holds once."""
+        return self.scoring.heatmap(x)
+
+
 def _nearest(queries: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k nearest of twice as many candidates, their distances from differences, as in knn.nearest: (N, k) each, nearest first."""
     k = min(k, len(rows))
@@ -156,12 +176,14 @@ def _nearest(queries: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return distances, candidates.gather(1, order)
 
 
-def _for_a_graph(detector: Detector) -> "ede_gan.Scorer | AllAtOnce | AllFeaturesAtOnce":
+def _for_a_graph(detector: Detector) -> "ede_gan.Scorer | AllAtOnce | AllFeaturesAtOnce | WholeBatch":
     """A copy of a detector's scorer whose layers a graph holds well.   Raises: TypeError for a method that has no such form."""
     if isinstance(detector.scorer, knn.Scorer):
         return AllAtOnce(detector.scorer)
     if isinstance(detector.scorer, feature_knn.Scorer):
         return AllFeaturesAtOnce(detector.scorer)
+    if isinstance(detector.scorer, piad.Scorer):
+        return WholeBatch(detector.scorer)
     if not isinstance(detector.scorer, ede_gan.Scorer):
         raise TypeError(f"{detector.method} has no graph")
     scorer = copy.deepcopy(detector.scorer)

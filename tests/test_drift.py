@@ -85,6 +85,13 @@ def test_drift_needs_calibration_scores():
         Drift([])
 
 
+def test_a_score_that_is_not_finite_is_refused_and_changes_nothing():
+    gambler = Drift([1.0, 2.0])
+    with pytest.raises(ValueError, match="no rank"):
+        gambler.see([float("nan")])
+    assert (gambler.seen, gambler.log10_capital) == (0, 0.0)
+
+
 # the command
 
 

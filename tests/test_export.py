@@ -17,7 +17,7 @@ from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.export import export_detector, why_not
 from novelette.graph import Verdict
-from novelette.methods import METHODS, ede_gan, feature_knn, knn
+from novelette.methods import METHODS, ede_gan, feature_knn, knn, piad
 from novelette.training import Run
 
 CPU = torch.device("cpu")
@@ -31,6 +31,8 @@ CONFIGS = {
     "knn euclidean kth": ("knn", knn.Config(metric="euclidean", reduce="kth", k=3)),
     "knn of fewer than twice k": ("knn", knn.Config(k=40)),
     "feature-knn": ("feature-knn", feature_knn.Config(layer="block-5", side=64)),
+    "piad": ("piad", piad.TINY.model_copy(update={"steps": 2})),
+    "piad, mse": ("piad", piad.TINY.model_copy(update={"steps": 2, "loss": "mse"})),
     "feature-knn of smaller pictures": ("feature-knn", feature_knn.Config(layer="block-2", side=20, k=40)),
 }
 
@@ -72,7 +74,7 @@ def test_a_bundle_says_what_its_detector_says(name, tmp_path):
     assert_the_same(was, runtime.load(tmp_path / "a.bundle", threads=1), pictures_for(was.preprocessing))
 
 
-@pytest.mark.parametrize("name", ["ede", "knn", "feature-knn"])
+@pytest.mark.parametrize("name", ["ede", "knn", "feature-knn", "piad"])
 def test_tiles_and_colour_are_in_the_graph(name, tmp_path):
     was = detector(name, Preprocessing(tiles=2, channels=3))
     export_detector(was, tmp_path / "a.bundle")

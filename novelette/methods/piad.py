@@ -240,8 +240,7 @@ class Scorer:
     @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
         """The difference at each position, drawn out to the image: (N, C, S, S) -> (N, S, S). Its mean at the positions is the score."""
-        parts = [self.scoring.looking(part, self.scoring.net(part)) for part in x.split(SCORED)]
-        return interpolate(torch.cat(parts)[:, None], x.shape[2:], mode="bilinear")[:, 0]
+        return torch.cat([self.scoring.heatmap(part) for part in x.split(SCORED)])
 
     def module(self) -> nn.Module:
         return self.scoring
@@ -272,3 +271,6 @@ class _Scoring(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.looking(x, self.net(x))
         return out.flatten(1).mean(1)
+
+    def heatmap(self, x: Tensor) -> Tensor:
+        return interpolate(self.looking(x, self.net(x))[:, None], x.shape[2:], mode="bilinear")[:, 0]

@@ -139,10 +139,10 @@ class Batcher:
             return Unusable(COLOUR)
 
     def _answer(self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome], verdicts: Verdicts) -> None:
-        self._done(verdicts)
         for item, outcome in zip(batch, outcomes, strict=True):
             if not item.answer.done():  # cancelled, when the server stops
                 item.answer.set_result(outcome)
+        self._done(verdicts)  # after the answers, which its failure must not keep
 
 
 def _fail(batch: Sequence[_Waiting]) -> None:
