@@ -72,6 +72,8 @@ def export_int8(
     plain, _ = compared(detector, pictures)
     was = Runtime(plain, threads=1)
     made = _calibrated(detector, plain, ranging, calibrating)
+    if len(made.model) >= len(plain.model):
+        raise InputError(f"8 bits make the graph of this detector no smaller ({len(plain.model):,} bytes): leave out --int8")
     now = Runtime(made, threads=1)
     verdict = _judged(was, now, calibrating, judging, terms)
     cost = detector.cost()

@@ -236,3 +236,8 @@ def test_a_model_is_quantized_the_same_twice(det):
     model, _, _ = export.to_onnx(store.load(det))
     images = stripes(8)[..., None]
     assert quantize.quantized(model, images) == quantize.quantized(model, images)
+
+
+def test_8_bits_that_make_the_graph_no_smaller_are_refused(det, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(export_int8, "quantized", lambda model, images: model)
+    assert_refused(["export", str(det), "-o", str(tmp_path / "8.bundle"), "--int8", *EASY], tmp_path, capsys, "no smaller", "--int8")

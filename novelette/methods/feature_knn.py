@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate, normalize
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.methods.knn import nearest
-from novelette.perceptual import Perceptual, check_layer, load
+from novelette.perceptual import Perceptual, load, with_its_layer
 from novelette.progress import progress
 from novelette.settings import setting
 from novelette.training import Run
@@ -32,13 +32,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     k: int = setting(5, "how many nearest training pictures count", ge=1, le=1000)
     perceptual_weights: str = setting("", "a weight file of the network, where it is in no data root", exclude=True)
 
-    @model_validator(mode="after")
-    def _a_layer_of_the_network(self) -> "Config":
-        try:
-            check_layer(self.network, self.layer)
-        except InputError as error:
-            raise ValueError(f"--layer: {error}") from error
-        return self
+    _layer = model_validator(mode="after")(with_its_layer)
 
 
 TINY = Config(layer="block-2", side=0, k=3)

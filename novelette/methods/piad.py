@@ -13,8 +13,7 @@ from torch.nn.functional import interpolate
 from torch.optim import Adam
 
 from novelette.balance import History, gradient_norms, select_weight
-from novelette.errors import InputError
-from novelette.perceptual import Perceptual, check_layer, load
+from novelette.perceptual import Perceptual, load, with_its_layer
 from novelette.perceptual.difference import Loss, difference, mse
 from novelette.residual import ARCHITECTURES, Encoder, Generator, ImageCritic, LatentCritic, draw_residual_weights
 from novelette.settings import setting
@@ -58,13 +57,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     smoothing: float = setting(0.05, "of gradient norms: how much the newest counts", gt=0, le=1)
     history: int = setting(200, "how many of the last measurements count", ge=1, le=100_000)
 
-    @model_validator(mode="after")
-    def _a_layer_of_the_network(self) -> "Config":
-        try:
-            check_layer(self.network, self.layer)
-        except InputError as error:
-            raise ValueError(f"--layer: {error}") from error
-        return self
+    _layer = model_validator(mode="after")(with_its_layer)
 
     @property
     def rounds(self) -> int:

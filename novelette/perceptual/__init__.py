@@ -1,5 +1,7 @@
 """Perceptual networks: features of a pretrained network's layer, alike for every network, with the mean and the spread of each filter."""
 
+from typing import Protocol, TypeVar
+
 import torch
 from torch import Tensor, nn
 
@@ -8,7 +10,19 @@ from novelette.perceptual.networks import NETWORKS
 from novelette.perceptual.tables import filter_table
 from novelette.perceptual.weights import load_weights
 
-__all__ = ["NETWORKS", "Perceptual", "check_layer", "load"]
+__all__ = ["NETWORKS", "Perceptual", "check_layer", "load", "with_its_layer"]
+
+
+class Looks(Protocol):
+    """A method's Config that names a network and one of its layers."""
+
+    @property
+    def network(self) -> str: ...
+    @property
+    def layer(self) -> str: ...
+
+
+LooksT = TypeVar("LooksT", bound=Looks)
 
 
 class Perceptual(nn.Module):
@@ -47,6 +61,15 @@ def check_layer(network: str, layer: str) -> None:
         raise InputError(f"there is no perceptual network {network!r}: choose one of {', '.join(NETWORKS)}")
     if layer not in NETWORKS[network].names:
         raise InputError(f"{network} has no layer {layer!r}: choose one of {', '.join(NETWORKS[network].names)}")
+
+
+def with_its_layer(config: LooksT) -> LooksT:
+    """A Config as it is, for its validator.   Raises: ValueError when its layer is none of its network."""
+    try:
+        check_layer(config.network, config.layer)
+    except InputError as error:
+        raise ValueError(f"--layer: {error}") from error
+    return config
 
 
 def load(network: str, layer: str, size: int, given: str = "") -> tuple[Perceptual, str]:
