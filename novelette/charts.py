@@ -1,5 +1,8 @@
 """Plots as SVG text: a report's two, whose colours are the page's own CSS classes and follow its light and dark dress; and a stream's."""
 
+from collections.abc import Sequence
+from html import escape
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,6 +75,31 @@ def histogram_chart(scores: NDArray[np.floating], labels: NDArray[np.integer], t
         parts.append(f'<text class="strong" text-anchor="{anchor}" x="{at + away:.1f}" y="{TOP + 12}">threshold</text>')
     parts += _axes("score, logarithmic" if log else "score", "share of its kind")
     return _svg("Histogram of the scores of normal and of novel pictures", parts)
+
+
+def interval_chart(names: Sequence[str], values: Sequence[tuple[float, float, float]], label: str) -> str:
+    """A line a name: (low, value, high) as a bar and a dot, from above. A dashed line marks chance, 0.5, where it is in sight."""
+    left, row, bottom = 20 + 7.6 * max(map(len, names)), 24, 38
+    width, height = max(2 * WIDTH, left + WIDTH), TOP + row * len(names) + bottom
+    low, high = min(v[0] for v in values), max(v[2] for v in values)
+    pad = 0.04 * (high - low) or 0.05
+    low, high = low - pad, high + pad
+
+    def x(value: float) -> float:
+        return left + (width - left - RIGHT) * (value - low) / (high - low)
+
+    below = TOP + row * len(names)
+    parts = [f'<line class="grid" x1="{x(at):.1f}" y1="{TOP}" x2="{x(at):.1f}" y2="{below}"/>' for at, _ in _ticks(low, high, log=False)]
+    parts += [f'<text text-anchor="middle" x="{x(at):.1f}" y="{below + 16}">{text}</text>' for at, text in _ticks(low, high, log=False)]
+    if low < 0.5 < high:
+        parts.append(f'<line class="chance" x1="{x(0.5):.1f}" y1="{TOP}" x2="{x(0.5):.1f}" y2="{below}"/>')
+    for i, (name, value) in enumerate(zip(names, values, strict=True)):
+        y = TOP + row * (i + 0.5)
+        parts.append(f'<text class="strong" text-anchor="end" x="{left - 10:.1f}" y="{y + 4:.1f}">{escape(name)}</text>')
+        parts.append(f'<line class="curve" x1="{x(value[0]):.1f}" y1="{y:.1f}" x2="{x(value[2]):.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<circle class="dot" cx="{x(value[1]):.1f}" cy="{y:.1f}" r="5"/>')
+    parts.append(f'<text text-anchor="middle" x="{(left + width - RIGHT) / 2:.0f}" y="{height - 4}">{label}</text>')
+    return f'<svg viewBox="0 0 {width:.0f} {height}" role="img" aria-label="{label} by name">{"".join(parts)}</svg>'
 
 
 def drift_chart(p_values: NDArray[np.floating], log10_capital: NDArray[np.floating], odds: float, first: int | None) -> str:

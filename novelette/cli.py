@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, UseAppendAction, arg
 
 from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName, parse
+from novelette.cli_compare import compare
 from novelette.cli_deploy import drift
 from novelette.cli_export import export
 from novelette.cli_serve import serve
@@ -248,6 +249,7 @@ def table(
 
 
 COMMANDS: dict[str, Callable[..., int]] = {
+    "compare": compare,
     "fit": fit,
     "distill": distill,
     "calibrate": calibrate,

@@ -37,12 +37,14 @@ class Fitted:
 
     Attributes:
         detector: calibrated, on the CPU.
+        scores: of every readable picture, in order, (N,); a training picture's as if it had not been among them.
         strangest: names of the ten pictures of highest score, training or held out, strangest first: real folders are dirty.
         duplicates: names of pictures with the same pixels, a list a group.
         unreadable: name -> why, of the pictures that were skipped.
     """
 
     detector: Detector
+    scores: NDArray[np.float32]
     strangest: list[str]
     duplicates: list[list[str]]
     unreadable: dict[str, str]
@@ -138,10 +140,18 @@ def fit_recipe(recipe: Recipe, images: Any, run: Run) -> Fitted:
     """
     began = time.monotonic()
     check_numbers(recipe.false_alarm_rate, recipe.seed)
-    device = pick_device(recipe.device)
+    pick_device(recipe.device)
     chosen = normal_pictures(images, recipe.where)
     preprocessing = choose_preprocessing(recipe, chosen)
     pictures = gather(chosen, preprocessing, bar=run.bar)
+    return fit_gathered(recipe, pictures, preprocessing, describe(images, recipe.where), run, began)
+
+
+def fit_gathered(
+    recipe: Recipe, pictures: "Gathered", preprocessing: Preprocessing, source: dict[str, Any] | None, run: Run, began: float
+) -> Fitted:
+    """`fit_recipe` of pictures that are read.   Args: source: as `select.describe` gives it.   began: by time.monotonic."""
+    device = pick_device(recipe.device)
     run.settings |= {
         "method": recipe.method,
         "config": recipe.config.model_dump(mode="json"),
@@ -159,7 +169,7 @@ def fit_recipe(recipe: Recipe, images: Any, run: Run) -> Fitted:
         trained_on=pictures.trained_on,
         false_alarm_rate=recipe.false_alarm_rate,
         seed=recipe.seed,
-        provenance=provenance(describe(images, recipe.where), pictures, device, began) | run.notes,
+        provenance=provenance(source, pictures, device, began) | run.notes,
     )
     return finish(detector, pictures, device)
 
@@ -227,7 +237,7 @@ def finish(detector: Detector, pictures: Gathered, device: torch.device, fresh: 
     scores[~calibrating], scores[calibrating] = own_scores, held_out_scores
     order = np.argsort(-scores, kind="stable")[:STRANGEST]
     unreadable = {pictures.chosen.source.names[i]: why for i, why in loaded.unreadable.items()}
-    return Fitted(detector, [names[i] for i in order], _duplicates(names, loaded.hashes), unreadable)
+    return Fitted(detector, scores, [names[i] for i in order], _duplicates(names, loaded.hashes), unreadable)
 
 
 def choose_preprocessing(recipe: Recipe, chosen: Selection) -> Preprocessing:

@@ -107,7 +107,7 @@ def _shots(detector: Explaining, e: Evaluation, source: Source, chosen: set[int]
         except (UnreadablePicture, OSError):
             continue
         heat = detector.heatmap(picture)
-        small = _shrunk(picture)
+        small = thumbnail(picture)
         mask = mask_of(source, int(e.indices[i]))
         shots[i] = Shot(
             small,
@@ -117,7 +117,7 @@ def _shots(detector: Explaining, e: Evaluation, source: Source, chosen: set[int]
     return shots
 
 
-def _shrunk(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def thumbnail(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The picture at no more than THUMBNAIL px."""
     image = Image.fromarray(picture)
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
@@ -143,9 +143,9 @@ def outlined(picture: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> NDAr
 
 def _card(e: Evaluation, i: int, shot: Shot, scale: tuple[float, float], p: float | None) -> str:
     name = escape(e.names[i])
-    images = [_img(shot.picture, name)]
+    images = [img(shot.picture, name)]
     if shot.heat is not None:
-        images.append(_img(outlined(overlay(shot.picture, shot.heat, scale), shot.mask), f"heat map of {name}"))
+        images.append(img(outlined(overlay(shot.picture, shot.heat, scale), shot.mask), f"heat map of {name}"))
     kind = "novel" if e.labels[i] else "normal"
     chance = "" if p is None else f", p = {p:.2g}"
     breakable = _BREAKABLE.sub(r"\1<wbr>", name)
@@ -155,7 +155,7 @@ def _card(e: Evaluation, i: int, shot: Shot, scale: tuple[float, float], p: floa
     )
 
 
-def _img(pixels: NDArray[np.uint8], alt: str) -> str:
+def img(pixels: NDArray[np.uint8], alt: str) -> str:
     """An <img> with the picture inside: PNG for a small one, JPEG for a larger one. `alt` is escaped already."""
     small, file = max(pixels.shape[:2]) <= PIXELATED, io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG" if small else "JPEG", quality=82, optimize=True)

@@ -46,6 +46,31 @@ def auroc_interval(scores: ArrayLike, labels: ArrayLike, *, seed: int, n_resampl
     return float(low), float(high)
 
 
+def auroc_difference(a: ArrayLike, b: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
+    """AUROC of scores `a` less that of `b` on the same pictures, and its standard error, in closed form (DeLong et al., 1988).
+
+    With ψ = 1, ½, 0 where a novel picture i scores above, as, below a normal one j, and v_i, v_j the means of ψ_a - ψ_b over the others,
+
+        difference = mean v_i = mean v_j,    error² = var(v_i) / M + var(v_j) / N,    M novel and N normal pictures
+
+    Returns: both; the error is NaN with fewer than two pictures of a kind.
+    Raises: ValueError as `auroc`.
+    """
+    of_novel, of_normal = (one - other for one, other in zip(_placements(a, labels), _placements(b, labels), strict=True))
+    few = min(len(of_novel), len(of_normal)) < 2
+    error = float("nan") if few else float(np.sqrt(of_novel.var(ddof=1) / len(of_novel) + of_normal.var(ddof=1) / len(of_normal)))
+    return float(of_novel.mean()), error
+
+
+def _placements(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Means of ψ: of each novel picture over the normal ones, (M,), and of each normal one over the novel ones, (N,)."""
+    normal, novel = _split(scores, labels)
+    below, above = np.sort(normal), np.sort(novel)
+    of_novel = (np.searchsorted(below, novel, "left") + np.searchsorted(below, novel, "right")) / (2 * len(normal))
+    of_normal = 1 - (np.searchsorted(above, normal, "left") + np.searchsorted(above, normal, "right")) / (2 * len(novel))
+    return of_novel, of_normal
+
+
 def roc_curve(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Corners of the ROC curve, from (0, 0) to (1, 1), one for each different score.
 

@@ -59,7 +59,11 @@ def write_report(folder: Path, detector: Reported, evaluation: Evaluation, sourc
     Returns: the path of the page, written in one step: an interrupted report leaves an older one as it was.
     Raises: InputError if it cannot be written.
     """
-    page = render(detector, evaluation, source, title=title)
+    return write_page(folder, render(detector, evaluation, source, title=title))
+
+
+def write_page(folder: Path, page: str) -> Path:
+    """Write a page as folder/index.html.   Raises: InputError if it cannot be written."""
     path = Path(folder) / "index.html"
     try:
         write_whole(path, page)
@@ -75,20 +79,30 @@ def render(detector: Reported, evaluation: Evaluation, source: Source, *, title:
     template = Template(files("novelette").joinpath("report.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(title),
-        lead=_words(findings[0].text) if findings else "Nothing could be compared.",
-        findings="".join(f'<li class="{f.tone}">{_words(f.text)}</li>' for f in findings[1:]),
+        lead=words(findings[0].text) if findings else "Nothing could be compared.",
+        findings="".join(f'<li class="{f.tone}">{words(f.text)}</li>' for f in findings[1:]),
         tiles=_tiles(detector, evaluation),
         charts=_charts(evaluation),
         galleries=galleries(detector, evaluation, source),
         figures=_figures(detector, evaluation),
-        unreadable=_unreadable(evaluation),
+        unreadable=unreadable_list(evaluation.unreadable),
         settings=_settings(detector),
-        colours=", ".join(f"rgb({r:.0f} {g:.0f} {b:.0f})" for r, g, b in COLOURS),
-        footer=f"Made by novelette on {date.today():%d %B %Y}. A score is higher the more novel a picture is.",
+        style=style(),
+        footer=footer(),
     )
 
 
-def _words(text: str) -> str:
+def style() -> str:
+    """The CSS of a page."""
+    template = Template(files("novelette").joinpath("report.css").read_text(encoding="utf-8"))
+    return template.substitute(colours=", ".join(f"rgb({r:.0f} {g:.0f} {b:.0f})" for r, g, b in COLOURS))
+
+
+def footer() -> str:
+    return f"Made by novelette on {date.today():%d %B %Y}. A score is higher the more novel a picture is."
+
+
+def words(text: str) -> str:
     """A sentence as HTML; `commands` in backquotes become code."""
     parts = escape(text).replace(" %", "&nbsp;%").split("`")
     return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
@@ -163,11 +177,12 @@ def _share_row(name: str, share: float, n: int, beside: str) -> Row:
     return name, percent(share), f"{percent(low)} to {percent(high)}", beside
 
 
-def _unreadable(e: Evaluation) -> str:
-    if not e.unreadable:
+def unreadable_list(unreadable: Mapping[str, str]) -> str:
+    """Which pictures were left out, and why; nothing where there are none."""
+    if not unreadable:
         return ""
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(why)}</td></tr>" for name, why in list(e.unreadable.items())[:LISTED])
-    more = f"<p>And {len(e.unreadable) - LISTED:,} more.</p>" if len(e.unreadable) > LISTED else ""
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(why)}</td></tr>" for name, why in list(unreadable.items())[:LISTED])
+    more = f"<p>And {len(unreadable) - LISTED:,} more.</p>" if len(unreadable) > LISTED else ""
     return f'<h2>Unreadable pictures</h2><p>Left out of every figure.</p><div class="card scroll"><table>{rows}</table></div>{more}'
 
 

@@ -1,0 +1,1 @@
+"""Several methods on the same pictures, each in a process of its own: `novelette compare`."""
