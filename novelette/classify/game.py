@@ -1,0 +1,161 @@
+"""The players' moves and their order: what KDGAN and NaGAN have in common (paper 003, Algorithm 1)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Adam
+
+from novelette.classify import players
+from novelette.classify.concrete import Estimator, draw, log_q
+from novelette.classify.losses import log_made, log_true
+from novelette.classify.pictures import Pictures
+from novelette.classify.recipe import Recipe
+from novelette.training import HasState, Run, descend
+
+Who = Literal["all", "d", "t", "c"]
+
+
+class Player:
+    """A network with its optimizer, whose scores of every picture are kept while it stands still."""
+
+    def __init__(self, net: nn.Module, learning_rate: float) -> None:
+        self.net = net.train()
+        self.optimizer = Adam(net.parameters(), learning_rate, fused=True)
+        self._still: tuple[int, Tensor] | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Scores (B, K) of images (B, C, S, S), in training: with dropout, and a gradient."""
+        scores: Tensor = self.net(x)
+        return scores
+
+    def descend(self, l: Tensor) -> None:
+        """A step down the mean of (B,) losses."""
+        self._still = None
+        descend(self.optimizer, l.mean())
+
+    def still(self, pictures: Pictures, epoch: int, index: Tensor) -> Tensor:
+        """Its scores of the pictures `index`, (B,), as they are in an epoch, without dropout and gradient: (B, K).
+
+        Those of every picture are worked out once between two of its own moves.
+        """
+        if self._still is None or self._still[0] != epoch:
+            self.net.eval()
+            with torch.no_grad():
+                self._still = epoch, torch.cat([self.net(x) for x in pictures.all(epoch)])
+            self.net.train()
+        return self._still[1][index]
+
+
+class Taught(NamedTuple):
+    """What training leaves: networks from images (N, C, S, S) in [-1, 1] to scores (N, K), the teacher None where there is none."""
+
+    classifier: nn.Module
+    teacher: nn.Module | None
+
+
+def enter(chosen: Sequence[players.Player], images: Tensor, classes: int, recipe: Recipe, seed: int, device: torch.device) -> list[Player]:
+    """Players for uint8 images (N, C, S, S), with initial weights.   Raises: InputError for a size that a network does not take."""
+    nets = players.initial(images, classes, chosen, divide_widths=recipe.divide_widths, subtract_mean=recipe.subtract_mean, seed=seed)
+    return [Player(net.to(device), recipe.learning_rate) for net in nets]
+
+
+def parts(playing: Mapping[str, Player]) -> dict[str, HasState]:
+    """What a checkpoint holds of the players."""
+    return {name: p.net for name, p in playing.items()} | {f"opt_{name}": p.optimizer for name, p in playing.items()}
+
+
+def play(playing: Mapping[str, Player], losses: Mapping[str, Tensor], run: Run, step: int) -> None:
+    """Each player down its own loss, (B,); then the log, and a snapshot of the classifier where the run wants them."""
+    for name, l in losses.items():
+        playing[name].descend(l)
+    if run.wants_log(step):
+        run.log(step, **{f"loss_{name}": l.detach() for name, l in losses.items()})
+    if step + 1 in run.snapshot_steps:
+        run.keep(step + 1, [{name: value.clone() for name, value in playing["c"].net.state_dict().items()}])
+
+
+class Turn(NamedTuple):
+    """Whose move a step is, in which epoch, and on which pictures.
+
+    Attributes: who: `all` in pretraining.   epoch: counted through pretraining and game.   taken: indices of the pictures, (B,).
+    """
+
+    who: Who
+    epoch: int
+    taken: np.ndarray
+
+
+class Turns:
+    """The order of moves: pretraining of all at once, then in each epoch of the game so many passes of each (Alg. 1, l. 1-3, 7, 10).
+
+    A pass takes every picture once, in an order that is a function of (seed, pass), but for those that fill no batch.
+    """
+
+    def __init__(self, n: int, batch_size: int, pretraining: int, epochs: int, passes: dict[Who, int], seed: int) -> None:
+        self.n, self.batch_size, self.seed = n, min(batch_size, n), seed
+        self.pretraining, self.epochs = pretraining, epochs
+        self.round: list[Who] = [who for who, count in passes.items() for _ in range(count)]
+        self.moves = n // self.batch_size  # in a pass
+
+    def __len__(self) -> int:
+        return self.moves * (self.pretraining + self.epochs * len(self.round))
+
+    def __getitem__(self, step: int) -> Turn:
+        number, move = divmod(step, self.moves)
+        order = np.random.default_rng((self.seed, number)).permutation(self.n)
+        index = order[move * self.batch_size : (move + 1) * self.batch_size]
+        if number < self.pretraining:
+            return Turn("all", number, index)
+        epoch, within = divmod(number - self.pretraining, len(self.round))
+        return Turn(self.round[within], self.pretraining + epoch, index)
+
+    def ends(self) -> list[int]:
+        """After how many steps each epoch of pretraining, then of the game, is over."""
+        lengths = [self.moves] * self.pretraining + [self.moves * len(self.round)] * self.epochs
+        return np.cumsum(lengths).tolist()
+
+    def temperature(self, epoch: int, first: float, last: float) -> float:
+        """τ, falling exponentially from `first` in the game's first epoch to `last` in its last (section 4)."""
+        return first * (last / first) ** ((epoch - self.pretraining) / max(1, self.epochs - 1))
+
+
+def classification(scores: Tensor, y: Tensor) -> Tensor:
+    """-log p(y|x) of scores (B, K) and labels (B,): (B,)."""
+    return cross_entropy(scores, y, reduction="none")
+
+
+def discrimination(g: Tensor, y: Tensor) -> Tensor:
+    """Before there are players to tell from the truth: true labels against all others alike, (B,).
+
+    -log p_d(x, y) - ⟨log(1 - p_d(x, y′))⟩ over the K - 1 labels y′ ≠ y
+    """
+    others = log_made(g, torch.arange(g.shape[1], device=g.device)[:, None].expand(-1, len(g))).sum(0) - log_made(g, y)
+    return -log_true(g, y) - others / (g.shape[1] - 1)
+
+
+def persuasion(scores: Tensor, g: Tensor, *, temperature: float, samples: int, estimator: Estimator) -> Tensor:
+    """Whose gradient is that of E log(1 - p_d(x, z)) over labels z that the player draws: (B,), not the value itself (Eq. 8).
+
+        ⟨log q(y|x) · log(1 - p_d(x, z))⟩ over draws, with log(1 - p_d) held fixed
+
+    Args: scores: the player's, (B, K).   g: the discriminator's, (B, K).
+    """
+    drawn = draw(scores, samples)
+    return (log_q(scores, drawn, temperature, estimator) * log_made(g, drawn.z).detach()).mean(0)
+
+
+def detection(g: Tensor, y: Tensor, made: list[tuple[float, Tensor]], samples: int) -> Tensor:
+    """The discriminator's loss: true labels against those that the others draw, (B,) (Alg. 1, l. 6).
+
+        -log p_d(x, y) - Σ w ⟨log(1 - p_d(x, z))⟩
+
+    Args: g: (B, K).   y: (B,).   made: weight and scores (B, K) of each player that draws labels.
+    """
+    l = -log_true(g, y)
+    for weight, scores in made:
+        l = l - weight * log_made(g, draw(scores, samples).z).mean(0)
+    return l

@@ -1,0 +1,71 @@
+"""KDGAN: a classifier and a teacher draw labels that a discriminator cannot tell from true ones, and learn from each other.
+
+The teacher's advice has little spread and the discriminator's is right in the end (paper 003, section 3.2). The classifier alone is kept.
+"""
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from novelette.classify.concrete import Estimator
+from novelette.classify.game import Taught, Turns, classification, detection, discrimination, enter, parts, persuasion, play
+from novelette.classify.losses import Distance, distillation
+from novelette.classify.pictures import Pictures
+from novelette.classify.recipe import QUICK, WithTeacher
+from novelette.settings import setting
+from novelette.training import Run
+
+PAPER = "Wang, Zhang, Sun, Qi: KDGAN, knowledge distillation with generative adversarial networks (NeurIPS 2018)"
+
+
+class Config(WithTeacher, frozen=True, extra="forbid"):
+    """The authors' code's for MNIST with 100 pictures, which the paper leaves open."""
+
+    passes_d: int = setting(20, "over the pictures in an epoch, of the discriminator", ge=1, le=1000)
+    passes_t: int = setting(10, "of the teacher", ge=0, le=1000)
+    alpha: float = setting(0.1, "part of the classifier's labels in the game; the others are the teacher's", gt=0, lt=1)
+    beta: float = setting(2.0, "weight of the classifier's distance to the teacher", ge=0, le=1e6)
+    gamma: float = setting(1e-4, "weight of the teacher's distance to the classifier", ge=0, le=1e6)
+    distance: Distance = setting("l2", "of two players: squared difference of scores, or Kullback-Leibler divergence")
+    samples: int = setting(25, "labels that a player draws for a picture", ge=1, le=10_000)
+    estimator: Estimator = setting("concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (without)")
+    temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
+    last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
+
+
+TINY = Config(**QUICK, passes_d=2, passes_t=1)
+
+
+def paper() -> Config:
+    """Config() itself: the schedule of MNIST with 100 pictures. With 1,000: batch_size 50, beta 0.25; with 10,000: 100, 0.2 for alpha."""
+    return Config()
+
+
+def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: int, device: torch.device, run: Run) -> Taught:
+    """Train on images, uint8 (N, C, S, S), and labels, int64 (N,) below `classes`: Algorithm 1.
+
+    Raises: InputError for images of a size that the networks do not take.
+    """
+    a, pictures, y_of = config, Pictures(images.to(device), config, seed), labels.to(device)
+    c, t, d = enter((a.classifier, a.teacher, a.teacher), images, classes, a, seed, device)
+    playing = {"c": c, "t": t, "d": d}
+    turns = Turns(len(images), a.batch_size, a.pretraining, a.epochs, {"d": a.passes_d, "t": a.passes_t, "c": a.passes_c}, seed)
+    for step in run.steps(len(turns), parts(playing), seed=seed, images=turns.batch_size):
+        who, epoch, taken = turns[step]
+        i = torch.from_numpy(taken).to(device)
+        x, y, now = pictures.at(epoch, i), y_of[i], (pictures, epoch, i)
+        tau = turns.temperature(epoch, a.temperature, a.last_temperature)
+        adversarial = partial(persuasion, temperature=tau, samples=a.samples, estimator=a.estimator)
+        if who == "all":  # l. 1
+            l = {"c": classification(c(x), y), "t": classification(t(x), y), "d": discrimination(d(x), y)}
+        elif who == "d":  # l. 3-6
+            l = {"d": detection(d(x), y, [(a.alpha, c.still(*now)), (1 - a.alpha, t.still(*now))], a.samples)}
+        elif who == "t":  # l. 7-9
+            f = t(x)
+            l = {"t": (1 - a.alpha) * adversarial(f, d.still(*now)) + a.gamma * distillation(f, c.still(*now), a.distance)}
+        else:  # l. 10-12
+            h = c(x)
+            l = {"c": a.alpha * adversarial(h, d.still(*now)) + a.beta * distillation(h, t.still(*now), a.distance)}
+        play(playing, l, run, step)
+    return Taught(c.net.eval(), t.net.eval())

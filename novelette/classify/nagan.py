@@ -1,0 +1,55 @@
+"""NaGAN: a classifier draws labels that a discriminator cannot tell from true ones, and nobody else teaches it."""
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from novelette.classify.concrete import Estimator
+from novelette.classify.game import Taught, Turns, classification, detection, discrimination, enter, parts, persuasion, play
+from novelette.classify.pictures import Pictures
+from novelette.classify.players import Player
+from novelette.classify.recipe import QUICK, Recipe
+from novelette.settings import setting
+from novelette.training import Run
+
+PAPER = "Wang, Zhang, Sun, Qi: KDGAN, knowledge distillation with generative adversarial networks (NeurIPS 2018), section 3.1"
+
+
+class Config(Recipe, frozen=True, extra="forbid"):
+    """Settings that KDGAN has as well are as they are there, but for the estimator: plain draws, as in IRGAN, which this adapts."""
+
+    discriminator: Player = setting("lenet", "the discriminator's network")
+    passes_d: int = setting(20, "over the pictures in an epoch, of the discriminator", ge=1, le=1000)
+    samples: int = setting(25, "labels that the classifier draws for a picture", ge=1, le=10_000)
+    estimator: Estimator = setting("categorical", "how rewards move scores: concrete (Gumbel-Max), density, or categorical (without)")
+    temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
+    last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
+
+
+TINY = Config(**QUICK, passes_d=2)
+
+
+def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: int, device: torch.device, run: Run) -> Taught:
+    """Train on images, uint8 (N, C, S, S), and labels, int64 (N,) below `classes`: min_c max_d V(c, d), by turns (Eq. 1).
+
+    Raises: InputError for images of a size that the networks do not take.
+    """
+    a, pictures, y_of = config, Pictures(images.to(device), config, seed), labels.to(device)
+    c, d = enter((a.classifier, a.discriminator), images, classes, a, seed, device)
+    playing = {"c": c, "d": d}
+    turns = Turns(len(images), a.batch_size, a.pretraining, a.epochs, {"d": a.passes_d, "c": a.passes_c}, seed)
+    for step in run.steps(len(turns), parts(playing), seed=seed, images=turns.batch_size):
+        who, epoch, taken = turns[step]
+        i = torch.from_numpy(taken).to(device)
+        x, y, now = pictures.at(epoch, i), y_of[i], (pictures, epoch, i)
+        tau = turns.temperature(epoch, a.temperature, a.last_temperature)
+        adversarial = partial(persuasion, temperature=tau, samples=a.samples, estimator=a.estimator)
+        if who == "all":
+            l = {"c": classification(c(x), y), "d": discrimination(d(x), y)}
+        elif who == "d":
+            l = {"d": detection(d(x), y, [(1.0, c.still(*now))], a.samples)}
+        else:
+            l = {"c": adversarial(c(x), d.still(*now))}
+        play(playing, l, run, step)
+    return Taught(c.net.eval(), None)

@@ -1,0 +1,38 @@
+"""NOISY: MIMIC with noise on the teacher's scores, as if there were many teachers."""
+
+import torch
+from torch import Tensor
+
+from novelette.classify.game import Taught
+from novelette.classify.losses import distillation
+from novelette.classify.recipe import QUICK, WithTeacher
+from novelette.classify.teaching import teach
+from novelette.settings import setting
+from novelette.training import Run
+
+PAPER = "Sau, Balasubramanian: Deep model compression, distilling knowledge from noisy teachers (2016), section 3.2"
+
+
+class Config(WithTeacher, frozen=True, extra="forbid"):
+    """Amount and frequency of the noise are ours."""
+
+    noise: float = setting(0.1, "standard deviation of the noise, as a part of a score", ge=0, le=10)
+    noisy_part: float = setting(0.5, "part of the pictures of a batch whose scores get noise", ge=0, le=1)
+
+
+TINY = Config(**QUICK)
+
+
+def perturbed(f: Tensor, noise: float, part: float) -> Tensor:
+    """Scores (B, K) times 1 + ξ, ξ ~ N(0, noise²) a score, in so large a part of the pictures, from torch's generator: (B, K)."""
+    chosen = torch.rand(len(f), 1, device=f.device) < part
+    return torch.where(chosen, f * (1 + noise * torch.randn_like(f)), f)
+
+
+def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: int, device: torch.device, run: Run) -> Taught:
+    """Train on images, uint8 (N, C, S, S), and labels, int64 (N,) below `classes`."""
+
+    def loss(h: Tensor, f: Tensor, y: Tensor) -> Tensor:
+        return distillation(h, perturbed(f, config.noise, config.noisy_part), "l2")
+
+    return teach(images, labels, config, loss, classes=classes, seed=seed, device=device, run=run)

@@ -1,0 +1,29 @@
+"""Settings that every way of training a classifier has: its network, the schedule, and what is done to the pictures."""
+
+from typing import Any
+
+from novelette.classify import players
+from novelette.classify.pictures import Augmentation
+from novelette.settings import setting
+
+
+class Recipe(Augmentation, frozen=True, extra="forbid"):
+    """The schedule is the authors' code's for MNIST with 100 pictures, so that all methods move the classifier equally often."""
+
+    classifier: players.Player = setting("mlp", "the network that is kept: mlp, small-lenet, lenet or resnet")
+    divide_widths: int = setting(1, "all widths divided by this: smaller networks", ge=1, le=64)
+    subtract_mean: bool = setting(False, "take the mean training image from every image, as on CIFAR-10")
+    pretraining: int = setting(200, "passes over the pictures before the method itself: all networks, by labels", ge=0, le=100_000)
+    epochs: int = setting(100, "of the method itself", ge=1, le=100_000)
+    passes_c: int = setting(10, "over the pictures in an epoch, of the classifier", ge=1, le=1000)
+    batch_size: int = setting(10, "pictures an update (the code: 10, 50 from 1,000 pictures on, 100 for 10,000)", ge=2, le=4096)
+    learning_rate: float = setting(5e-4, "Adam's step size, of all networks", gt=0, le=1)
+
+
+class WithTeacher(Recipe, frozen=True, extra="forbid"):
+    """A method whose classifier learns from a network that is not kept."""
+
+    teacher: players.Player = setting("lenet", "the teacher's network, and the discriminator's where there is one")
+
+
+QUICK: dict[str, Any] = {"divide_widths": 8, "learning_rate": 5e-3, "pretraining": 20, "epochs": 2, "passes_c": 1}  # for tests

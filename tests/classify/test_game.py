@@ -1,0 +1,133 @@
+"""KDGAN's value function and its optimum, the order of moves, and the losses by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from novelette.classify.concrete import draw
+from novelette.classify.game import Turns, detection, discrimination, persuasion
+from novelette.classify.losses import distillation, log_made, log_true, value
+
+P_U = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]], dtype=torch.float64)
+P_C = torch.tensor([[0.2, 0.2, 0.6], [0.3, 0.4, 0.3]], dtype=torch.float64)
+P_T = torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.2, 0.6]], dtype=torch.float64)
+
+
+def test_the_value_at_the_equilibrium_is_minus_log_4():
+    half = torch.full_like(P_U, 0.5)
+    assert torch.allclose(value(P_U, P_U, P_U, half, alpha=0.3), torch.full((2,), -math.log(4), dtype=torch.float64))
+
+
+def test_the_best_discriminator_is_that_of_lemma_4_1():
+    g = torch.zeros_like(P_U, requires_grad=True)
+    optimizer = torch.optim.LBFGS([g], max_iter=200)
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        total = -value(P_U, P_C, P_T, torch.sigmoid(g), alpha=0.3).sum()
+        total.backward()
+        return total
+
+    optimizer.step(loss)
+    mixed = 0.3 * P_C + 0.7 * P_T
+    assert torch.allclose(torch.sigmoid(g), P_U / (P_U + mixed), atol=1e-4)
+    best = value(P_U, P_C, P_T, P_U / (P_U + mixed), alpha=0.3)
+    middle = (P_U + mixed) / 2
+    js = ((P_U * (P_U / middle).log()).sum(-1) + (mixed * (mixed / middle).log()).sum(-1)) / 2
+    assert torch.allclose(best, 2 * js - math.log(4))  # Eq. 5
+
+
+def test_updates_reach_the_equilibrium_on_a_table():
+    """Players that are tables of scores, for one picture: the moves of Algorithm 1 with enough draws end where p_c = p_t = p_u.
+
+    Plain draws: the concrete estimator, which sharpens, does not go there without help (test_concrete.py).
+    """
+    torch.manual_seed(0)
+    p_u = P_U[:1].float()
+    h, f, g = (torch.zeros(1, 3, requires_grad=True) for _ in range(3))
+    optimizers = {p: torch.optim.Adam([p], 0.02) for p in (h, f, g)}
+
+    def descend(player: Tensor, l: Tensor) -> None:
+        optimizers[player].zero_grad()
+        l.mean().backward()
+        optimizers[player].step()
+
+    alpha, rng = 0.3, torch.Generator().manual_seed(1)
+    for _ in range(600):
+        for _ in range(2):
+            y = torch.multinomial(p_u[0], 64, replacement=True, generator=rng)
+            descend(g, detection(g.expand(64, -1), y, [(alpha, h.detach().expand(64, -1)), (1 - alpha, f.detach().expand(64, -1))], 8))
+        for player, other, weight in ((f, h, 1 - alpha), (h, f, alpha)):
+            adversarial = persuasion(player, g, temperature=1.0, samples=256, estimator="categorical")
+            descend(player, weight * adversarial + 0.1 * distillation(player, other, "kl"))
+    for player in (h, f):
+        assert torch.allclose(torch.softmax(player, -1), p_u, atol=0.08)  # the game goes round its end in small circles
+    assert torch.allclose(torch.sigmoid(g), torch.full_like(g, 0.5), atol=0.08)
+    p_c, p_t, p_d = (torch.softmax(h, -1), torch.softmax(f, -1), torch.sigmoid(g))
+    assert value(p_u, p_c, p_t, p_d, alpha=alpha).item() == pytest.approx(-math.log(4), abs=0.05)
+
+
+def test_distillation_by_hand():
+    h, f = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[1.0, 0.0, 6.0]])
+    assert distillation(h, f, "l2").item() == pytest.approx((0 + 4 + 9) / 3)
+    p, q = torch.softmax(h, -1)[0], torch.softmax(f, -1)[0]
+    assert distillation(h, f, "kl").item() == pytest.approx(sum(float(b * math.log(b / a)) for a, b in zip(p, q, strict=True)), rel=1e-5)
+    assert distillation(h, h + 1, "kl").item() == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="differ"):
+        distillation(h, f[:, :2], "l2")
+
+
+def test_only_the_learner_moves_in_distillation():
+    h, f = torch.zeros(2, 3, requires_grad=True), torch.ones(2, 3, requires_grad=True)
+    distillation(h, f, "l2").sum().backward()
+    assert h.grad is not None
+    assert f.grad is None
+
+
+def test_detection_by_hand():
+    # p_d of the labels: σ(0) = ½, σ(log 3) = ¾. A player certain of label 1 draws nothing else.
+    g, certain = torch.tensor([[0.0, math.log(3)]]), torch.tensor([[-1e4, 1e4]])
+    got = detection(g, torch.tensor([0]), [(0.25, certain), (0.75, -certain)], 7)
+    assert got.item() == pytest.approx(-math.log(0.5) - 0.25 * math.log(0.25) - 0.75 * math.log(0.5))
+
+
+def test_discrimination_by_hand():
+    g, y = torch.tensor([[0.0, math.log(3), -math.log(3)]]), torch.tensor([1])  # p_d: ½, ¾, ¼
+    assert discrimination(g, y).item() == pytest.approx(-math.log(0.75) - (math.log(0.5) + math.log(0.75)) / 2)
+
+
+def test_logs_of_a_discriminator_stay_finite():
+    g, y = torch.tensor([[1e4, -1e4]]), torch.tensor([0])
+    assert log_true(g, y).item() == 0
+    assert log_made(g, y).item() == -1e4
+    assert torch.isfinite(persuasion(torch.zeros(1, 2), g, temperature=0.1, samples=4, estimator="concrete")).all()
+
+
+def test_turns_follow_algorithm_1():
+    turns = Turns(10, 4, pretraining=1, epochs=2, passes={"d": 2, "t": 1, "c": 1}, seed=0)
+    assert len(turns) == 2 * (1 + 2 * 4)  # two moves a pass: 10 pictures have two batches of 4
+    assert [turns[i].who for i in range(0, len(turns), 2)] == ["all", "d", "d", "t", "c", "d", "d", "t", "c"]
+    assert [turns[i].epoch for i in range(0, len(turns), 2)] == [0, 1, 1, 1, 1, 2, 2, 2, 2]
+    assert turns.ends() == [2, 10, 18]
+
+
+def test_a_pass_takes_a_picture_once():
+    turns = Turns(10, 5, pretraining=2, epochs=1, passes={"d": 1}, seed=4)
+    for start in (0, 2, 4):
+        assert sorted(np.concatenate([turns[start].taken, turns[start + 1].taken]).tolist()) == list(range(10))
+    assert turns[0].taken.tolist() != turns[2].taken.tolist()
+
+
+def test_the_temperature_falls_exponentially():
+    turns = Turns(10, 5, pretraining=3, epochs=3, passes={"d": 1}, seed=0)
+    assert [turns.temperature(epoch, 1.0, 0.01) for epoch in (3, 4, 5)] == pytest.approx([1.0, 0.1, 0.01])
+
+
+def test_draws_are_of_the_scores_alone():
+    torch.manual_seed(0)
+    a = draw(torch.zeros(2, 3), 4)
+    assert a.g.shape == (4, 2, 3)
+    assert a.z.shape == (4, 2)

@@ -1,0 +1,109 @@
+"""Every way of training a classifier, on pictures whose classes are easily told."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from novelette.classify import METHODS
+from novelette.classify.distn import loss as distn_loss
+from novelette.classify.mimic import loss as mimic_loss
+from novelette.classify.noisy import perturbed
+from novelette.data.images import as_tensor
+from novelette.training import Interrupted, Run
+
+CPU = torch.device("cpu")
+
+
+def striped(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Noisy stripes, across or down or none: uint8 (n, 1, 16, 16) and which, (n,)."""
+    g = torch.Generator().manual_seed(seed)
+    y = torch.arange(n) % 3
+    x = torch.randint(0, 120, (n, 1, 16, 16), dtype=torch.uint8, generator=g)
+    x[y == 0, :, ::4] += 120
+    x[y == 1, :, :, ::4] += 120
+    return x, y
+
+
+def trained(name: str, run: Run | None = None, seed: int = 1, **changed: object) -> torch.nn.Module:
+    method = METHODS[name]
+    images, labels = striped(30, 0)
+    return method.fit(images, labels, method.TINY.model_copy(update=changed), classes=3, seed=seed, device=CPU, run=run or Run()).classifier
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_learns_to_tell_stripes(name):
+    images, labels = striped(60, 5)
+    said = trained(name)(as_tensor(images)).argmax(1)
+    assert (said == labels).float().mean() > 0.8
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_same_seed_same_weights(name):
+    one, two, other = trained(name), trained(name), trained(name, seed=2)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+class Stopping(Run):
+    """A run that a person stops after so many steps."""
+
+    def steps(self, *args, **kwargs):
+        for step in super().steps(*args, **kwargs):
+            if step == 25:
+                self._save(step, args[1])
+                raise Interrupted(step)
+            yield step
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_resumed_is_bit_for_bit_the_same(name, tmp_path):
+    whole = trained(name, rotate=10.0, mirror=True)
+    with pytest.raises(Interrupted):
+        trained(name, Stopping(tmp_path / "run"), rotate=10.0, mirror=True)
+    resumed = trained(name, Run(tmp_path / "run", resume=True), rotate=10.0, mirror=True)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+def test_pretraining_is_no_part_of_the_method_proper():
+    alone, more = trained("plain", epochs=1), trained("plain", epochs=2)
+    assert not all(torch.equal(a, b) for a, b in zip(alone.parameters(), more.parameters(), strict=True))
+
+
+def test_mimic_does_not_look_at_labels():
+    h, f = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 2.0]])
+    assert mimic_loss(h, f, torch.tensor([0])).item() == mimic_loss(h, f, torch.tensor([1])).item() == 2.0
+
+
+def test_distn_by_hand():
+    h, f, y = torch.zeros(1, 2), torch.tensor([[2.0, 0.0]]), torch.tensor([1])
+    p = torch.softmax(f / 2, 1)[0]
+    soft = sum(float(p[k] * torch.log(p[k] / 0.5)) for k in range(2))
+    assert distn_loss(h, f, y, temperature=2.0, soft_weight=0.3).item() == pytest.approx(0.7 * 0.693147 + 0.3 * 4 * soft, rel=1e-5)
+
+
+def test_the_soft_terms_gradient_hardly_depends_on_the_temperature():
+    f, y = torch.tensor([[0.2, -0.1, 0.3]]), torch.tensor([0])
+    sizes = []
+    for temperature in (20.0, 40.0):
+        h = torch.zeros(1, 3, requires_grad=True)
+        distn_loss(h, f, y, temperature=temperature, soft_weight=1.0).sum().backward()
+        sizes.append(h.grad.norm().item())
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.02)  # both are near the limit of high temperatures
+
+
+def test_noise_is_on_so_large_a_part_of_the_pictures():
+    torch.manual_seed(0)
+    f = torch.ones(10_000, 3)
+    noisy = perturbed(f, 0.1, 0.25)
+    touched = (noisy != f).any(1)
+    assert touched.float().mean().item() == pytest.approx(0.25, abs=0.015)
+    assert noisy[touched].std().item() == pytest.approx(0.1, rel=0.05)
+    assert torch.equal(perturbed(f, 0.0, 1.0), f)
+
+
+def test_a_snapshot_is_of_its_step():
+    run = Run(snapshot_steps=frozenset({10, 20}))
+    trained("kdgan", run)
+    assert sorted(run.snapshots) == [10, 20]
+    early, late = (run.snapshots[step][0] for step in (10, 20))
+    assert any(not torch.equal(early[name], late[name]) for name in early)
