@@ -16,7 +16,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName, parse
 from novelette.cli_compare import compare
-from novelette.cli_deploy import drift
+from novelette.cli_deploy import drift, learn
 from novelette.cli_export import export
 from novelette.cli_serve import serve
 from novelette.cli_train import distill, fit
@@ -258,6 +258,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "info": info,
     "export": export,
     "drift": drift,
+    "learn": learn,
     "serve": serve,
     "methods": methods,
     "data": data,

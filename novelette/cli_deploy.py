@@ -1,19 +1,20 @@
-"""The commands of a detector at work: `drift`; and what `score` opens, a detector or a bundle."""
+"""The commands of a detector at work: `drift` and `learn`; and what `score` opens, a detector or a bundle."""
 
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from novelette.arguments import DetectorPath, Flag, SourceName
 from novelette.errors import InputError
-from novelette.saying import refuse_negative, say, skipped
+from novelette.saying import refuse_negative, say, skipped, threshold_words
 
 if TYPE_CHECKING:
     from novelette.detector import Detector
     from novelette.runtime import Runtime
 
+LISTED = 20  # learned pictures, told one by one
 DRIFTED = 1  # exit status: the stream has changed, whether or not some pictures could not be read
 
 
@@ -55,6 +56,56 @@ def drift(
         say(f"plot: {output}")
     status = skipped(predictions.unreadable)
     return status if course.first is None else DRIFTED
+
+
+def learn(
+    detector: DetectorPath,
+    pictures: Annotated[Positional[tuple[str, ...]], arg(metavar="PICTURE...")],
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    in_place: Flag = False,
+    force: Flag = False,
+) -> int:
+    """Tell a detector that pictures are known, so that they and their like are novel no more; for knn and feature-knn.
+
+    Its calibration pictures are scored again where they are at hand; elsewhere their old scores stay, and the false-alarm rate holds.
+
+    Args:
+        detector: made by novelette fit.
+        pictures: files or folders.
+        output: write the detector that knows them here.
+        in_place: change the detector itself instead.
+        force: replace a detector that stands at -o.
+    """
+    from novelette import store
+    from novelette.fitting import missing_words
+    from novelette.learning import learn
+    from novelette.words import counted
+
+    if (output is None) != in_place:
+        raise InputError("say where the detector that knows them goes: with -o, or with --in-place; one of the two")
+    if not pictures:
+        raise InputError("say which pictures are to be learned: files or folders after the detector")
+    loaded = store.load(detector)
+    store.check_output(output or detector, force=force or in_place)
+    found = learn(loaded, pictures)
+    path = store.save(found.detector, output or detector, force=force or in_place, log=detector / store.LOG)
+    for i, name in enumerate(found.names[:LISTED]):
+        was, now = ("" if novel is None else ", novel" if novel[i] else ", normal" for novel in (found.was_novel, found.is_novel))
+        print(f"{name}: score {found.before[i]:.4g}{was}; now {found.after[i]:.4g}{now}")
+    known = f", {found.known:,} of those given were known before" if found.known else ""
+    print(f"{path}: knows {counted(len(found.names), 'picture')} more{known}")
+    still = 0 if found.is_novel is None else int(found.is_novel.sum())
+    if still:
+        print(
+            f"{still:,} still novel: their score is a mean over several neighbours, and one of them does not make it; learn more like them"
+        )
+    kept = (
+        "calibrated again on the same pictures"
+        if found.recalibrated
+        else "its calibration pictures are not at hand as they were, and their old scores stay"
+    )
+    print(f"{kept}: {missing_words(found.detector) or threshold_words(found.detector)}")
+    return skipped(found.unreadable)
 
 
 def opened(path: Path, device: str, threads: int | None, batch_size: int | None) -> "Detector | Runtime":

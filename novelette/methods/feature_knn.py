@@ -56,12 +56,18 @@ def fit(
     channels, size = images.shape[1:3]
     net, run.notes["perceptual"] = load(config.network, config.layer, config.side or size, config.perceptual_weights)
     seeing = Seeing(config.side, net).to(device)
-    parts = []
-    with progress("features", len(images), shown=run.bar) as show, torch.inference_mode():
+    return Scorer(config, seeing, seen(images, seeing, device, bar=run.bar), channels, size)
+
+
+@torch.inference_mode()
+def seen(images: Tensor, seeing: "Seeing", device: torch.device, *, bar: bool = False) -> Tensor:
+    """Unit vectors of features, (N, F), of images, uint8 (N, C, S, S)."""
+    parts: list[Tensor] = []
+    with progress("features", len(images), shown=bar) as show:
         for part in images.split(FORWARD):
             parts.append(seeing(as_tensor(part, device)))
             show(sum(map(len, parts)))
-    return Scorer(config, seeing, torch.cat(parts), channels, size)
+    return torch.cat(parts)
 
 
 class Seeing(nn.Module):
@@ -125,6 +131,11 @@ class Scorer:
         f = self.scoring.seeing.positions(x)
         _, index = nearest(normalize(f.mean((2, 3)), dim=1, eps=1e-6), self.scoring.vectors, 1)
         return not_shown(f, self.scoring.vectors[index[:, 0]], x.shape[-1])
+
+    def learned(self, images: Tensor) -> "Scorer":
+        """A scorer that has `images`, uint8 (N, C, S, S), among its neighbours too, so that no picture's score is higher than it was."""
+        kept, seeing = self.scoring.vectors, self.scoring.seeing
+        return Scorer(self.config, seeing, torch.cat([kept, seen(images, seeing, kept.device)]), self.channels, self.size)
 
     def module(self) -> nn.Module:
         return self.scoring
