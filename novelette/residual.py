@@ -5,7 +5,6 @@ doubles the pixels before the first convolution (nearest neighbour), `down` halv
 same, with a 1x1 convolution where the width changes.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from novelette.nets import depth
+from novelette.wasserstein import Convolution
 
 SLOPE = 0.2
 
@@ -80,12 +80,29 @@ class Block(nn.Module):
         self.stay = nn.Sequential(*up, *down, *([nn.Conv2d(c_in, c_out, 1)] if c_in != c_out else []))
 
     def forward(self, x: Tensor) -> Tensor:
+        x = _channels_last(x)
         out: Tensor = self.stay(x) + self.change(x)
         return out
 
 
-def _down(channels: int, widths: Sequence[int]) -> list[nn.Module]:
-    return [nn.Conv2d(channels, widths[0], 3, padding=1), *(Block(a, b, "down") for a, b in pairwise(widths))]
+class CriticBlock(nn.Module):
+    """A residual block `down` of a critic: (N, c_in, H, W) to (N, c_out, H / 2, W / 2). Its pooling is part of its second convolution."""
+
+    def __init__(self, c_in: int, c_out: int) -> None:
+        super().__init__()
+        first, second = Convolution(c_in, c_out, 3, padding=1), Convolution(c_out, c_out, 3, padding=1, pooled=True)
+        self.change = nn.Sequential(nn.LeakyReLU(SLOPE), first, nn.LeakyReLU(SLOPE), second)
+        self.stay = nn.Sequential(nn.AvgPool2d(2), *([Convolution(c_in, c_out, 1)] if c_in != c_out else []))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = _channels_last(x)
+        out: Tensor = self.stay(x) + self.change(x)
+        return out
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """The same numbers in another order in memory: on a CPU convolutions are up to twice as fast, and pooling seven times."""
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 class Encoder(nn.Module):
@@ -98,10 +115,11 @@ class Encoder(nn.Module):
             last = [nn.LeakyReLU(SLOPE), nn.Conv2d(top, top, 4), nn.LeakyReLU(SLOPE), nn.Conv2d(top, a.latent, 1)]
         else:
             last = [Block(top, top), nn.LeakyReLU(SLOPE), nn.Conv2d(top, a.latent, 1)]
-        self.layers = nn.Sequential(*_down(channels, a.encoder), *last)
+        blocks = [Block(c, d, "down") for c, d in pairwise(a.encoder)]
+        self.layers = nn.Sequential(nn.Conv2d(channels, a.encoder[0], 3, padding=1), *blocks, *last)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.layers(x)
+        out: Tensor = self.layers(_channels_last(x))
         return out
 
 
@@ -131,11 +149,12 @@ class ImageCritic(nn.Module):
     def __init__(self, a: Architecture, channels: int) -> None:
         super().__init__()
         top = a.critic[-1]
-        self.layers = nn.Sequential(*_down(channels, a.critic))
-        self.head = nn.Sequential(nn.LeakyReLU(SLOPE), nn.Conv2d(top + 1, top, 4), nn.LeakyReLU(SLOPE), nn.Conv2d(top, 1, 1))
+        blocks = [CriticBlock(c, d) for c, d in pairwise(a.critic)]
+        self.layers = nn.Sequential(Convolution(channels, a.critic[0], 3, padding=1), *blocks)
+        self.head = nn.Sequential(nn.LeakyReLU(SLOPE), Convolution(top + 1, top, 4), nn.LeakyReLU(SLOPE), Convolution(top, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.head(with_batch_spread(self.layers(x)))
+        out: Tensor = self.head(with_batch_spread(self.layers(_channels_last(x))))
         return out.flatten()
 
 

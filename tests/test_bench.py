@@ -4,22 +4,26 @@ import json
 import re
 import signal
 import subprocess
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from test_named import write_celeba
 
 from novelette import metrics, watch
 from novelette.bench import engine
-from novelette.bench.printed import published
+from novelette.bench.printed import printed, published
 from novelette.bench.runs import Bench, Entry, Records, current, expand, read_bench, stacks
 from novelette.bench.table import table
 from novelette.cli import main
-from novelette.data.named import load_named
+from novelette.data.named import load_named, outline
 from novelette.data.protocol import PARTING
 from novelette.errors import InputError
 from novelette.methods import ede_gan, knn
 
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 DIGITS = load_named("digits")
 KNN = Entry(label="kNN", method="knn")
 GAN = {"widths": "2", "latent": 8, "steps": 5}
@@ -329,10 +333,42 @@ def test_published_figures_stand_beside_ours():
     assert ten[-1].split("|")[ocsvm].strip() == "0.9513"  # of all ten, the paper's own mean
 
 
+@pytest.mark.parametrize("name", ["piad-mnist", "piad-cifar10"])
+def test_the_columns_of_piads_table_2_have_the_means_that_it_prints(name):
+    for column, figures in published(name)["columns"].items():
+        classes = [value for normal, value in figures.items() if normal != "mean"]
+        if classes:
+            assert np.mean(classes) == pytest.approx(figures["mean"], abs=0.00101), column  # classes and means are printed to 0.001
+
+
+def test_every_bench_of_the_repository_can_be_run():
+    """Its classes, settings and published columns exist; a page names benches that do."""
+    for path in BENCHMARKS.glob("*.toml"):
+        if "benches" in (values := tomllib.loads(path.read_text())):
+            assert all((BENCHMARKS / f"{name}.toml").is_file() for name in values["benches"]), path
+        else:
+            b = read_bench(path)
+            assert b.name == path.stem
+            assert all((BENCHMARKS / f"{name}.toml").is_file() for name in b.beside), path
+            assert expand(b, outline(b.data))
+            columns = printed(b.published)
+            assert all(columns.column(row.label, row.paper) for row in b.rows if row.paper)
+
+
+def test_a_bench_of_celeba_names_an_attribute(tmp_path):
+    write_celeba(tmp_path / "celeba")
+    faces = bench(data="celeba", classes=("absent",), attribute="Bald")
+    (record,) = engine.run_bench(faces, tmp_path / "results", data_roots=(tmp_path,))
+    assert "error" not in record
+    assert record["data"].startswith("CelebA (Bald, ")
+    with pytest.raises(InputError, match="CelebA needs an attribute"):
+        engine.run_bench(bench(data="celeba", classes=("absent",)), tmp_path / "results", data_roots=(tmp_path,))
+
+
 def test_published_tables_name_their_source_and_hold_areas():
-    for name in ("pkdgan-mnist", "pkdgan-fashion-mnist", "pkdgan-cifar10"):
+    for name in ("pkdgan-mnist", "pkdgan-fashion-mnist", "pkdgan-cifar10", "piad-mnist", "piad-cifar10", "piad-coil100", "piad-lsun"):
         paper = published(name)
-        assert "Table" in paper["source"]
+        assert "Table" in paper["source"] or "section" in paper["source"]
         for figures in paper["columns"].values():
             assert all(0 < value <= 1 for value in figures.values())
     with pytest.raises(InputError, match="no published figures 'mine'"):

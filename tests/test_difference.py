@@ -9,8 +9,9 @@ import torch
 from novelette.data.images import Preprocessing, as_tensor
 from novelette.data.images import load as load_images
 from novelette.data.sources import FolderSource
+from novelette.methods.piad import Looking
 from novelette.perceptual import Perceptual, load
-from novelette.perceptual.difference import difference, mse, perceptual, perceptual_l1, relative_perceptual_l1
+from novelette.perceptual.difference import mse, perceptual, perceptual_l1, relative_perceptual_l1
 from novelette.perceptual.weights import PUBLIC
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -67,11 +68,11 @@ def test_features_of_other_shapes_are_refused():
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_equal_images_differ_by_nothing_and_others_by_something(loss):
-    net, _ = load("mobilenet-0.25", "block-3", 32)
+    looking = Looking(loss, None if loss == "mse" else load("mobilenet-0.25", "block-3", 32)[0])
     x = torch.rand(3, 3, 32, 32) * 2 - 1
     with torch.inference_mode():
-        assert not difference(loss, x, x.clone(), net, net.normalized).any()
-        assert (difference(loss, x, x.flip(3), net, net.normalized).flatten(1).mean(1) > 0).all()
+        assert not looking(x, x.clone()).any()
+        assert (looking(x, x.flip(3)).flatten(1).mean(1) > 0).all()
 
 
 def test_lower_contrast_lowers_relative_perceptual_l1_less_than_the_perceptual_loss():
@@ -96,5 +97,5 @@ def by_contrast(net: Perceptual, loss, x):
     for contrast in (1.0, 0.8, 0.6):
         grey = x.mean((1, 2, 3), keepdim=True)
         changed = grey + contrast * (x - grey)
-        values[contrast] = difference(loss, changed, changed.roll(5, 3), net, net.normalized).flatten(1).mean(1).numpy()
+        values[contrast] = Looking(loss, net)(changed, changed.roll(5, 3)).flatten(1).mean(1).numpy()
     return {contrast: value / values[1.0] for contrast, value in values.items()}

@@ -10,6 +10,7 @@ from novelette.residual import (
     ARCHITECTURES,
     SLOPE,
     Block,
+    CriticBlock,
     Encoder,
     Generator,
     ImageCritic,
@@ -139,6 +140,13 @@ def test_a_block_is_a_sum_of_two_ways_by_hand():
     for p in down.parameters():
         p.data.zero_()
     assert down(torch.tensor([[[[1.0, 2.0], [3.0, 6.0]]]])).tolist() == [[[[3.0]]]]
+
+
+def test_a_critics_block_is_a_block_that_halves():
+    block, critics = Block(3, 5, "down").double(), CriticBlock(3, 5).double()
+    critics.load_state_dict(block.state_dict())
+    x = torch.randn(2, 3, 8, 8).double()
+    torch.testing.assert_close(critics(x), block(x), rtol=1e-12, atol=1e-12)
 
 
 def test_the_spread_of_a_batch_is_one_number_in_one_more_channel():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from novelette.wasserstein import critic_loss, gradient_penalty
+from novelette.wasserstein import Convolution, critic_loss, gradient_penalty
 
 
 def test_a_critics_loss_by_hand():
@@ -79,3 +79,24 @@ def test_samples_receive_no_gradient(net):
     gradient_penalty(net, real, fake).sum().backward()
     assert real.grad is None
     assert fake.grad is None
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_critics_convolution_and_all_its_gradients_are_those_of_pytorch(pooled):
+    """By pictures, weights and biases, and a penalty's by weights, through an even and, pooled, an odd number of pixels."""
+    torch.manual_seed(2)
+    fast = nn.Sequential(Convolution(2, 3, 3, padding=1, pooled=pooled), nn.Tanh(), Convolution(3, 4, 3, padding=1, pooled=pooled)).double()
+    plain = nn.Sequential(*(nn.Conv2d(c, d, 3, padding=1) for c, d in ((2, 3), (3, 4)))).double()
+    plain.load_state_dict({name.replace("2.", "1."): value for name, value in fast.state_dict().items()})
+    pool = nn.AvgPool2d(2) if pooled else nn.Identity()
+    critics = (lambda x: fast(x).square().flatten(1).sum(1), lambda x: pool(plain[1](pool(plain[0](x)).tanh())).square().flatten(1).sum(1))
+    real, fake = torch.randn(2, 3, 2, 10, 10).double()
+    found = []
+    for critic, net in zip(critics, (fast, plain), strict=True):
+        torch.manual_seed(3)
+        x, own = real.clone().requires_grad_(), list(net.parameters())
+        plainly = torch.autograd.grad(critic(x).sum(), [x, *own])
+        gp = gradient_penalty(critic, real, fake)
+        found.append([critic(real), gp, *plainly, *torch.autograd.grad(gp.mean(), own)])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)

@@ -58,7 +58,7 @@ def run_bench(
     if bench.protocol not in SPLITS:
         raise InputError(f"{bench.name}: there is no protocol {bench.protocol!r}: choose one of {', '.join(SPLITS)}")
     check_writable(results)
-    named = load_named(bench.data, data_roots=data_roots)
+    named = load_named(bench.data, data_roots=data_roots, attribute=bench.attribute)
     if named.groups is not None and bench.protocol in PARTING:
         raise InputError(f"{bench.name}: {bench.protocol} would part pictures of one thing in {named.title}: use another protocol")
     known = Known(named.title, named.labels, named.is_train, named.groups, commit(), results / MODELS)

@@ -64,7 +64,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
 
     Attributes:
         data, protocol, classes, seeds: every combination is run; no classes means all of the set's.
-        size: of the images, px.
+        size: of the images, px.   attribute: CelebA's, whose absence is normal.
         published: the table of novelette/bench/published to stand beside it, or several.
         beside: other benches of the same folder whose rows, if they have records, stand in the table too, such as kNN's.
         threads: of one run.
@@ -78,6 +78,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
     data: str
+    attribute: str | None = None
     protocol: str = "standard"
     classes: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)

@@ -14,7 +14,7 @@ from torch.optim import Adam
 
 from novelette.balance import History, gradient_norms, select_weight
 from novelette.perceptual import Perceptual, load, with_its_layer
-from novelette.perceptual.difference import Loss, difference, mse
+from novelette.perceptual.difference import DIFFERENCES, Loss
 from novelette.residual import ARCHITECTURES, Encoder, Generator, ImageCritic, LatentCritic, draw_residual_weights
 from novelette.settings import setting
 from novelette.training import HasState, Run, batches, descend, generators
@@ -24,7 +24,11 @@ from novelette.watch import Watch
 PAPER = "Tuluptceva, Bakker, Fedulova, Konushin: Perceptual image anomaly detection (2019)"
 
 ROUNDS = {"small": 2, "cifar10": 2, "lsun": 3, "celeba": 3}  # n_dis (supplement, 1)
-SCORED = 128  # images at a time
+SCORED, PIXELS = 128, 2**19  # images at a time, and their pixels: 64 channels of so many are 134 MB
+IDLE = {  # settings that count for nothing, by --balance
+    "gradients": ("gamma_e", "gamma_g"),
+    "manual": ("balance_every", "balance_norm", "balance_reduce", "smoothing", "history"),
+}
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -32,7 +36,9 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     architecture: Literal["small", "cifar10", "lsun", "celeba"] = setting("small", "Tables 1 to 4 of the supplement, at any size")
     divide_widths: int = setting(1, "the tables' widths divided by this: smaller networks", ge=1, le=32)
-    loss: Loss = setting("relative-perceptual-l1", "how unlike a picture and its reconstruction are, in training and as the score")
+    loss: Loss = setting(
+        "relative-perceptual-l1", "how unlike a picture and its reconstruction are, in training and as the score; mse takes no network"
+    )
     network: Literal["mobilenet-0.25", "mobilenet-1.0", "vgg-19"] = setting("mobilenet-0.25", "the pretrained network that looks at both")
     layer: str = setting("block-5", "of the network: conv1, block-1 to block-13 (of mobilenet-1.0 to block-12), or relu1_1 to relu5_4")
     perceptual_weights: str = setting("", "a weight file of the network, where it is in no data root", exclude=True)
@@ -58,6 +64,15 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     history: int = setting(200, "how many of the last measurements count", ge=1, le=100_000)
 
     _layer = model_validator(mode="after")(with_its_layer)
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> "Config":
+        other = "manual" if self.balance == "gradients" else "gradients"
+        for name in IDLE[self.balance]:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                option = "--" + name.replace("_", "-")
+                raise ValueError(f"{option} counts for nothing with --balance {self.balance}: leave it out, or take {other}")
+        return self
 
     @property
     def rounds(self) -> int:
@@ -108,6 +123,7 @@ class Piad:
 
     def descend_d(self, x: Tensor) -> dict[str, Tensor]:
         """Alg. 1, l. 3-5, on images (B, C, S, S): both critics' step. Returns: what the log shows of them, (B,) each."""
+        self.critic_x.requires_grad_(True)
         z, c = self.latents(len(x)), self.config
         with torch.no_grad():
             x_made, z_made = self.net.generate(z), self.net.encode(x)
@@ -122,20 +138,21 @@ class Piad:
 
     def descend_eg(self, x: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Alg. 1, l. 7-18, on images (B, C, S, S): the step of E and G.   Returns: G(E(x)), and what the log shows, (B,) or (1,) each."""
+        self.critic_x.requires_grad_(False)
         code = self.net.encode(x)
         x_hat = self.net.generate(code)
         l_rec = self.looking(x, x_hat).flatten(1).mean(1)
         l_adv = {"g": -self.critic_x(self.net.generate(self.latents(len(x)))), "e": -self.critic_z(code)}
         if step % self.config.balance_every == 0 and self.config.balance == "gradients":
             self._balance(l_rec, l_adv)
-        own, gamma = list(self.net.parameters()), {name: self.gamma(name) for name in self._nets}
+        gamma = {name: self.gamma(name) for name in self._nets}
+        at = [code, *self.net.generate.parameters()]  # all that reaches E comes through its code
+        of_rec = torch.autograd.grad(l_rec.mean(), at)
+        of_adv = torch.autograd.grad(l_adv["g"].mean() + l_adv["e"].mean(), at)
         self.opt_eg.zero_grad(set_to_none=True)
-        l_rec.mean().backward(inputs=own, retain_graph=True)
-        for name, net in self._nets.items():
-            for p in net.parameters():
-                assert p.grad is not None
-                p.grad.mul_(gamma[name])  # Alg. 1, l. 16
-        (l_adv["g"].mean() + l_adv["e"].mean()).backward(inputs=own)  # added to what is there
+        code.backward(gamma["e"] * of_rec[0] + of_adv[0])  # l. 16 and 17
+        for p, rec, adv in zip(at[1:], of_rec[1:], of_adv[1:], strict=True):
+            p.grad = gamma["g"] * rec + adv
         self.opt_eg.step()
         shown = {"rec": l_rec, "adv_g": l_adv["g"], "adv_e": l_adv["e"]}
         return x_hat, {n: l.detach() for n, l in shown.items()} | {f"gamma_{n}": x.new_tensor([g]) for n, g in gamma.items()}
@@ -180,9 +197,14 @@ class Looking(nn.Module):
         self.loss, self.net = loss, net
 
     def forward(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        return DIFFERENCES[self.loss](self._seen(x), self._seen(x_hat))
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """What is compared: pixels, f(x) or f̃(x)."""
         if self.net is None:
-            return mse(x, x_hat)
-        return difference(self.loss, x, x_hat, self.net, self.net.normalized)
+            return x
+        out: Tensor = self.net(x) if self.loss == "perceptual" else self.net.normalized(x)
+        return out
 
 
 def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
@@ -224,7 +246,7 @@ class Scorer:
     @torch.inference_mode()
     def score(self, x: Tensor) -> Tensor:
         """A(x) = L(x, G(E(x))) (PIAD, Eq. 1): (N, C, S, S) in [-1, 1] -> (N,)."""
-        return torch.cat([self.scoring(part) for part in x.split(SCORED)])
+        return torch.cat([self.scoring(part) for part in _parts(x)])
 
     def score_own(self, x: Tensor) -> Tensor:
         """`score`: no training image is kept."""
@@ -233,7 +255,7 @@ class Scorer:
     @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
         """The difference at each position, drawn out to the image: (N, C, S, S) -> (N, S, S). Its mean at the positions is the score."""
-        return torch.cat([self.scoring.heatmap(part) for part in x.split(SCORED)])
+        return torch.cat([self.scoring.heatmap(part) for part in _parts(x)])
 
     def module(self) -> nn.Module:
         return self.scoring
@@ -254,6 +276,11 @@ class Scorer:
         """A scorer on the CPU, with copies of the weights."""
         state = _Scoring(piad.net, piad.looking).state_dict()
         return cls.from_state(piad.config, {name: value.detach().cpu().clone() for name, value in state.items()}, channels, size)
+
+
+def _parts(x: Tensor) -> tuple[Tensor, ...]:
+    """Images in parts that fit into memory: VGG-19's first layers are the largest there are."""
+    return x.split(max(1, min(SCORED, PIXELS // x[0, 0].numel())))
 
 
 class _Scoring(nn.Module):

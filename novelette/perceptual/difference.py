@@ -11,7 +11,6 @@ from torch import Tensor
 from novelette.losses import same_shape
 
 Loss = Literal["mse", "perceptual", "perceptual-l1", "relative-perceptual-l1"]
-See = Callable[[Tensor], Tensor]
 
 
 def mse(x: Tensor, y: Tensor) -> Tensor:
@@ -43,14 +42,9 @@ def relative_perceptual_l1(f_x: Tensor, f_y: Tensor) -> Tensor:
     return (f_x - f_y).abs().mean(1) / f_x.detach().abs().flatten(1).mean(1).clamp_min(1e-8)[:, None, None]
 
 
-def difference(loss: Loss, x: Tensor, y: Tensor, features: See, normalized: See) -> Tensor:
-    """One of the four by its name, by position: images (N, C, H, W) twice, original first, to (N, h, w); `mse` is by pixel.
-
-    Args: features, normalized: f and f̃ of images.
-    """
-    if loss == "mse":
-        return mse(x, y)
-    if loss == "perceptual":
-        return perceptual(features(x), features(y))
-    f_x, f_y = normalized(x), normalized(y)
-    return perceptual_l1(f_x, f_y) if loss == "perceptual-l1" else relative_perceptual_l1(f_x, f_y)
+DIFFERENCES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": mse,
+    "perceptual": perceptual,
+    "perceptual-l1": perceptual_l1,
+    "relative-perceptual-l1": relative_perceptual_l1,
+}
