@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from novelette.methods.bayes_factor import Odds
 from novelette.methods.feature_knn import Near
 from novelette.methods.knn import Neighbours
 
@@ -32,8 +33,8 @@ class Cost:
     Attributes:
         params: trainable numbers of the layers that take part.
         macs: multiply-adds of convolutions (those with padding too), linear layers and comparisons with kept pictures.
-        elementwise: one operation for each number that a normalization or an activation puts out. P-KDGAN's "#FLOPs" are
-            macs + elementwise: 2.29, 0.18 and 0.08 million for its three students.
+        elementwise: one operation for each number that a normalization or an activation puts out, and for each look into a table.
+            P-KDGAN's "#FLOPs" are macs + elementwise: 2.29, 0.18 and 0.08 million for its three students.
         weight_bytes: of those layers' parameters and buffers: a BatchNorm's averages, the pictures of kNN.
     """
 
@@ -59,6 +60,8 @@ def count(net: nn.Module, x: Tensor) -> Cost:
         ran.append(layer)
         if isinstance(layer, NORMALIZATIONS + ACTIVATIONS):
             elementwise.append(out.numel())
+        elif isinstance(layer, Odds):  # it looks up each number of the image
+            elementwise.append(inputs[0].numel())
         else:
             macs.append(multiply_adds(layer, inputs[0], out))
 

@@ -6,6 +6,7 @@ is one operation, and convolutions from or to one pixel for products of matrices
 
 import copy
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from novelette.detector import Detector
-from novelette.methods import ede_gan, feature_knn, knn, piad
+from novelette.methods import feature_knn, knn, piad
 
 TIE = 1e-5  # relative: how far two computations of one score may lie apart and still be the same score
 NORMAL, NOVEL, NO_THRESHOLD = 0, 1, -1  # labels
@@ -176,16 +177,14 @@ def _nearest(queries: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return distances, candidates.gather(1, order)
 
 
-def _for_a_graph(detector: Detector) -> "ede_gan.Scorer | AllAtOnce | AllFeaturesAtOnce | WholeBatch":
-    """A copy of a detector's scorer whose layers a graph holds well.   Raises: TypeError for a method that has no such form."""
+def _for_a_graph(detector: Detector) -> Any:
+    """A copy of a detector's scorer whose layers a graph holds well."""
     if isinstance(detector.scorer, knn.Scorer):
         return AllAtOnce(detector.scorer)
     if isinstance(detector.scorer, feature_knn.Scorer):
         return AllFeaturesAtOnce(detector.scorer)
     if isinstance(detector.scorer, piad.Scorer):
         return WholeBatch(detector.scorer)
-    if not isinstance(detector.scorer, ede_gan.Scorer):
-        raise TypeError(f"{detector.method} has no graph")
     scorer = copy.deepcopy(detector.scorer)
     _exchange(scorer.module())
     return scorer
@@ -198,10 +197,15 @@ def _exchange(net: nn.Module) -> None:
             per_image = nn.InstanceNorm2d(layer.num_channels, eps=layer.eps, affine=True)
             per_image.load_state_dict(layer.state_dict())
             setattr(net, name, per_image)
-        elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and (layer.stride, layer.padding) == ((1, 1), (0, 0)):
+        elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and _between_4_px_and_1(layer):
             setattr(net, name, AsMatrix(layer))
         else:
             _exchange(layer)
+
+
+def _between_4_px_and_1(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    """Whether it is the first or last convolution of novelette.nets."""
+    return (layer.kernel_size, layer.stride, layer.padding, layer.bias) == ((4, 4), (1, 1), (0, 0), None)
 
 
 def _raised(scores: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.export import export_detector, why_not
 from novelette.graph import Verdict
-from novelette.methods import METHODS, ede_gan, feature_knn, knn, piad
+from novelette.methods import METHODS, bayes_factor, ede_gan, feature_knn, knn, piad
 from novelette.training import Run
 
 CPU = torch.device("cpu")
@@ -33,6 +33,7 @@ CONFIGS = {
     "feature-knn": ("feature-knn", feature_knn.Config(layer="block-5", side=64)),
     "piad": ("piad", piad.TINY.model_copy(update={"steps": 2})),
     "piad, mse": ("piad", piad.TINY.model_copy(update={"steps": 2, "loss": "mse"})),
+    "bayes-factor": ("bayes-factor", bayes_factor.Config(levels=5)),
     "feature-knn of smaller pictures": ("feature-knn", feature_knn.Config(layer="block-2", side=20, k=40)),
 }
 
@@ -74,7 +75,7 @@ def test_a_bundle_says_what_its_detector_says(name, tmp_path):
     assert_the_same(was, runtime.load(tmp_path / "a.bundle", threads=1), pictures_for(was.preprocessing))
 
 
-@pytest.mark.parametrize("name", ["ede", "knn", "feature-knn", "piad"])
+@pytest.mark.parametrize("name", ["ede", "knn", "feature-knn", "piad", "bayes-factor"])
 def test_tiles_and_colour_are_in_the_graph(name, tmp_path):
     was = detector(name, Preprocessing(tiles=2, channels=3))
     export_detector(was, tmp_path / "a.bundle")

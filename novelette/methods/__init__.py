@@ -2,9 +2,10 @@
 
 from types import ModuleType
 
-from novelette.methods import ede_gan, feature_knn, knn, piad
+from novelette.methods import bayes_factor, ede_gan, feature_knn, knn, piad
 
 METHODS: dict[str, ModuleType] = {
+    "bayes-factor": bayes_factor,
     "ede-gan": ede_gan,
     "feature-knn": feature_knn,
     "knn": knn,

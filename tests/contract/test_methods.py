@@ -13,8 +13,8 @@ from novelette.methods import METHODS
 from novelette.training import Run
 
 CPU = torch.device("cpu")
-WITHOUT_CHANCE = {"feature-knn", "knn"}  # nothing is drawn: another seed gives the same scores
-WITH_MEMORY = {"feature-knn", "knn"}  # of each training picture by itself, so that its own score must leave it out
+WITHOUT_CHANCE = {"bayes-factor", "feature-knn", "knn"}  # nothing is drawn: another seed gives the same scores
+WITH_MEMORY = {"bayes-factor", "feature-knn", "knn"}  # of each training picture by itself, so that its own score must leave it out
 BATCH = 1e-5  # relative: the order of float32 sums in a convolution or a product of matrices may change with the batch
 
 every_method = pytest.mark.parametrize("name", METHODS)
