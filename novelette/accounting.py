@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from novelette.methods.bayes_factor import Odds
+from novelette.methods.certainty import Slope
 from novelette.methods.feature_knn import Near
 from novelette.methods.knn import Neighbours
 
@@ -62,6 +63,8 @@ def count(net: nn.Module, x: Tensor) -> Cost:
             elementwise.append(out.numel())
         elif isinstance(layer, Odds):  # it looks up each number of the image
             elementwise.append(inputs[0].numel())
+        elif isinstance(layer, Slope):  # back from each logit to the image takes what its network has just taken
+            macs.append(layer.net.classes * sum(macs))
         else:
             macs.append(multiply_adds(layer, inputs[0], out))
 

@@ -21,13 +21,13 @@ from novelette.comparing import compare, pictures_to_compare
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.graph import Graph
-from novelette.methods import bayes_factor, ede_gan, feature_knn, knn, piad
+from novelette.methods import bayes_factor, certainty, contextual, ede_gan, feature_knn, knn, piad
 from novelette.on_demand import ASKED, heatmap_on_demand
 from novelette.runtime import BATCH_SIZE, Runtime
 
 KNN_BYTES = 64 * 2**20  # of kept training pictures or vectors; of pictures onnxruntime holds some twelve times as much once it is loaded
 KNN_CANDIDATES = 2**19  # k times the numbers of an image: a gigabyte a batch
-AS_THEY_ARE = (bayes_factor.Scorer, piad.Scorer)  # their graphs are their networks, whatever the settings
+AS_THEY_ARE = (bayes_factor.Scorer, contextual.Scorer, piad.Scorer)  # their graphs are their networks, whatever the settings
 KEPT = ("title", "pictures", "n_training", "created", "versions")  # of a detector's provenance: nothing that names a folder
 
 
@@ -68,6 +68,8 @@ def why_not(detector: Detector) -> str | None:
         return None
     if isinstance(scorer, AS_THEY_ARE):
         return None
+    if isinstance(scorer, certainty.Scorer):
+        return "--reading gradient differentiates the network, and a graph does not" if scorer.config.reading == "gradient" else None
     if not isinstance(scorer, knn.Scorer | feature_knn.Scorer):
         return f"novelette has no graph of the method {detector.method} yet"
     if isinstance(scorer, knn.Scorer):

@@ -159,7 +159,8 @@ def fit_gathered(
         "seed": recipe.seed,
         "pictures": pictures.fingerprint,
     }
-    scorer = METHODS[recipe.method].fit(pictures.training, recipe.config, seed=recipe.seed, device=device, run=run)
+    given: dict[str, Any] = {"labels": pictures.labels, "seed": recipe.seed, "device": device, "run": run}
+    scorer = METHODS[recipe.method].fit(pictures.training, recipe.config, **given)
     detector = Detector(
         recipe.method,
         recipe.config,
@@ -194,6 +195,14 @@ class Gathered:
     def training(self) -> torch.Tensor:
         """Training images, every tile one: uint8 (n * T, C, S, S)."""
         return torch.from_numpy(np.ascontiguousarray(self.loaded.pixels[~self.calibrating])).flatten(0, 1)
+
+    @property
+    def labels(self) -> torch.Tensor | None:
+        """The class of each training image, (n * T,), where pictures have classes."""
+        if self.chosen.classes is None:
+            return None
+        classes = self.chosen.classes[self.loaded.indices][~self.calibrating]
+        return torch.from_numpy(classes.repeat(self.loaded.pixels.shape[1]))
 
     @property
     def trained_on(self) -> NDArray[np.uint64]:

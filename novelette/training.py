@@ -199,6 +199,10 @@ class Batches:
         self.images, self.batch_size, self.seeds, self.shift = images, batch_size, seeds, shift
         self._orders: list[tuple[int, np.ndarray]] = [(-1, np.empty(0))] * len(images)
 
+    def numbers(self, step: int, model: int = 0) -> list[int]:
+        """Which of a model's images are in a step's batch."""
+        return [self._index(model, p) for p in range(step * self.batch_size, (step + 1) * self.batch_size)]
+
     def _index(self, model: int, position: int) -> int:
         n = len(self.images[model])
         epoch, within = divmod(position, n)
@@ -214,8 +218,7 @@ class Batches:
         return picked.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
     def __getitem__(self, step: int) -> Tensor:
-        at = range(step * self.batch_size, (step + 1) * self.batch_size)
-        picked = [images[[self._index(m, p) for p in at]] for m, images in enumerate(self.images)]
+        picked = [images[self.numbers(step, m)] for m, images in enumerate(self.images)]
         if self.shift:
             picked = [self._moved(images, m, step) for m, images in enumerate(picked)]
         return as_tensor(torch.stack(picked, dim=1))

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from novelette.accounting import BATCH, BATCH_MACS, TURN, WARM_UP, Cost, count, measure
-from novelette.methods import METHODS
+from novelette.methods import METHODS, certainty
 from novelette.methods.ede_gan import Config, Generator, Scorer, paper
 from novelette.training import Run
 
@@ -99,6 +99,13 @@ def test_a_table_is_looked_into_once_for_each_number_of_an_image():
     assert (cost.params, cost.macs, cost.elementwise) == (0, 0, 3 * 8 * 8)
 
 
+def test_a_slope_costs_a_way_back_through_the_network_for_each_class():
+    config = certainty.Config(reading="gradient", width=3)
+    scorer, x = certainty.Scorer(config, certainty.AllConv(2, 5, 3), [], 16), torch.zeros(1, 2, 16, 16)
+    once = count(certainty.AllConv(2, 5, 3), x).macs
+    assert count(scorer.module(), x).macs == (1 + 5) * once
+
+
 # the papers'
 
 
@@ -162,7 +169,8 @@ def test_agrees_with_pytorchs_counter_on_groups():
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_counted_as_pytorchs_counter_does(name):
     images = torch.randint(0, 256, (9, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    scorer = METHODS[name].fit(images, METHODS[name].TINY, seed=0, device=torch.device("cpu"), run=Run())
+    labels = torch.arange(9) % 2
+    scorer = METHODS[name].fit(images, METHODS[name].TINY, labels=labels, seed=0, device=torch.device("cpu"), run=Run())
     x, module = torch.zeros(1, 1, 32, 32), scorer.module()
     before = {key: tensor.clone() for key, tensor in module.state_dict().items()}
     cost = count(module, x)

@@ -17,7 +17,7 @@ from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.export import export_detector, why_not
 from novelette.graph import Verdict
-from novelette.methods import METHODS, bayes_factor, ede_gan, feature_knn, knn, piad
+from novelette.methods import METHODS, bayes_factor, certainty, contextual, ede_gan, feature_knn, knn, piad
 from novelette.training import Run
 
 CPU = torch.device("cpu")
@@ -33,6 +33,8 @@ CONFIGS = {
     "feature-knn": ("feature-knn", feature_knn.Config(layer="block-5", side=64)),
     "piad": ("piad", piad.TINY.model_copy(update={"steps": 2})),
     "piad, mse": ("piad", piad.TINY.model_copy(update={"steps": 2, "loss": "mse"})),
+    "certainty": ("certainty", certainty.TINY.model_copy(update={"reading": "dropout", "steps": 2, "learning_rate": 0.05})),
+    "contextual": ("contextual", contextual.TINY.model_copy(update={"steps": 2, "predict": "surroundings"})),
     "bayes-factor": ("bayes-factor", bayes_factor.Config(levels=5)),
     "feature-knn of smaller pictures": ("feature-knn", feature_knn.Config(layer="block-2", side=20, k=40)),
 }
@@ -47,7 +49,7 @@ def detector(name="ede", preprocessing=None, pictures=60):
     pixels = cut(grey, preprocessing.tiles, preprocessing.channels)
     held, training = pixels[: pictures // 5], pixels[pictures // 5 :]
     images = torch.from_numpy(training.reshape(-1, *training.shape[2:]))
-    scorer = METHODS[method].fit(images, config, seed=0, device=CPU, run=Run())
+    scorer = METHODS[method].fit(images, config, labels=torch.arange(len(images)) % 2, seed=0, device=CPU, run=Run())
     made = Detector(
         method, config, preprocessing, scorer, np.zeros(0), np.zeros(0, np.uint64), 0.2, 0, {"source": None, "title": "stripes"}
     )
@@ -140,6 +142,12 @@ def test_scores_that_depend_on_the_batch_have_no_graph():
     net = ede_gan.Generator(batch, 1, 32)
     was = replace(detector(), config=batch, scorer=ede_gan.Scorer(batch, net, {}))
     assert "by its batch" in why_not(was)
+
+
+def test_a_gradient_has_no_graph():
+    config = certainty.Config(reading="gradient", width=2)
+    was = replace(detector(), config=config, scorer=certainty.Scorer(config, certainty.AllConv(1, 2, 2), [], 32))
+    assert why_not(was).startswith("--reading gradient differentiates the network")
 
 
 def test_too_many_training_pictures_have_no_graph(tmp_path, monkeypatch):

@@ -161,7 +161,8 @@ def trained(bench: Bench, runs: list[Run], images: list[torch.Tensor], known: Kn
     if len(runs) > 1:
         scorers = method.fit_many(images, config, seeds=seeds, device=device, run=training)
     else:
-        scorers = [method.fit(images[0], config, seed=seeds[0], device=device, run=training)]
+        labels = torch.from_numpy(known.labels[known.split(bench, runs[0]).train])
+        scorers = [method.fit(images[0], config, labels=labels, seed=seeds[0], device=device, run=training)]
     if any(student.teacher == runs[0].entry.label for student in bench.students):
         for m, (run, scorer) in enumerate(zip(runs, scorers, strict=True)):
             if m not in training.failed:

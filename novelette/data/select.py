@@ -24,12 +24,14 @@ class Selection:
     Attributes:
         labels: (N,) int, 1 = novel, 0 = normal; None where they are not known.
         groups: (N,) int; pictures of one number show the same thing; None where each stands alone.
+        classes: (N,) int, the class of each picture: a named set's, or the number of its subfolder; None where there are none.
     """
 
     source: Source
     title: str
     labels: NDArray[np.int64] | None = None
     groups: NDArray[np.int64] | None = None
+    classes: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,13 @@ def normal_pictures(source: Any, where: Where) -> Selection:
         _refuse_class(source, where)
         pictures = open_source(source)
         _refuse_labelled(source, pictures)
-        return Selection(pictures, _title(source), groups=_groups(pictures.names, where.group_by, where.group_by_inherited))
+        groups = _groups(pictures.names, where.group_by, where.group_by_inherited)
+        return Selection(pictures, _title(source), groups=groups, classes=_subfolders(source, pictures))
     named, split = _split(source, where)
     pictures = SubsetSource(named.source, split.train)
     groups = _groups(pictures.names, where.group_by, where.group_by_inherited) if named.groups is None else named.groups[split.train]
-    return Selection(pictures, f"{named.title}, {_class_words(named, where)}, {where.protocol}", groups=groups)
+    title = f"{named.title}, {_class_words(named, where)}, {where.protocol}"
+    return Selection(pictures, title, groups=groups, classes=named.labels[split.train])
 
 
 def _refuse_labelled(source: Any, pictures: Source) -> None:
@@ -75,6 +79,14 @@ def _refuse_labelled(source: Any, pictures: Source) -> None:
     normal = [folder for folder in folders if _is_normal(folder)]
     if normal and len(folders) > len(normal):
         raise InputError(f"{source} holds {normal[0]}/ beside other folders: name the normal pictures alone, {Path(source) / normal[0]}")
+
+
+def _subfolders(source: Any, pictures: Source) -> NDArray[np.int64] | None:
+    """The number of the folder below a folder that each picture lies in, (N,); None where a picture lies in none."""
+    if not isinstance(pictures, FolderSource) or not isinstance(source, str | Path):
+        return None
+    parts = [Path(file).parts for file in pictures.files]
+    return np.unique([part[0] for part in parts], return_inverse=True)[1] if min(map(len, parts)) > 1 else None
 
 
 def _is_normal(folder: str | None) -> bool:

@@ -2,10 +2,12 @@
 
 from types import ModuleType
 
-from novelette.methods import bayes_factor, ede_gan, feature_knn, knn, piad
+from novelette.methods import bayes_factor, certainty, contextual, ede_gan, feature_knn, knn, piad
 
 METHODS: dict[str, ModuleType] = {
     "bayes-factor": bayes_factor,
+    "certainty": certainty,
+    "contextual": contextual,
     "ede-gan": ede_gan,
     "feature-knn": feature_knn,
     "knn": knn,

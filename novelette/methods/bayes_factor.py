@@ -14,7 +14,7 @@ from novelette.data.images import as_tensor
 from novelette.settings import setting
 from novelette.training import Run
 
-PAPER = "a technical report on deep learning for novelty detection (2016), 2.2; Kass, Raftery: Bayes factors (1995)"
+PAPER = "a technical report on deep learning for novelty detection, 2.2; Kass, Raftery: Bayes factors (1995)"
 
 COUNTED = 256  # images at a time
 

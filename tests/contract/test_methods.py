@@ -1,6 +1,7 @@
 """What every method keeps: the contract of DESIGN.md, over every entry of METHODS."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from novelette.data.images import as_tensor
 from novelette.methods import METHODS
 from novelette.training import Run
 
+PAGES = Path(__file__).parents[2] / "docs" / "methods"
 CPU = torch.device("cpu")
 WITHOUT_CHANCE = {"bayes-factor", "feature-knn", "knn"}  # nothing is drawn: another seed gives the same scores
 WITH_MEMORY = {"bayes-factor", "feature-knn", "knn"}  # of each training picture by itself, so that its own score must leave it out
+KNOWN_FAILURES = {"certainty": "It is certain of noise"}  # what a method's own paper found, by a heading of its page
 BATCH = 1e-5  # relative: the order of float32 sums in a convolution or a product of matrices may change with the batch
 
 every_method = pytest.mark.parametrize("name", METHODS)
@@ -30,13 +33,20 @@ def discs(n, channels=1, size=32, seed=0):
     return torch.from_numpy((20 + 220 * disc[:, None] * shades).astype(np.uint8))
 
 
+def kinds(images):
+    """Two classes, for methods that learn them: small discs and large ones."""
+    bright = images.float().flatten(1).mean(1)
+    return (bright > bright.median()).long()
+
+
 def noise(n, channels=1, size=32, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (n, channels, size, size), dtype=np.uint8))
 
 
 def fitted(name, *, channels=1, size=32, seed=0):
     module = METHODS[name]
-    return module.fit(discs(48, channels, size), module.TINY, seed=seed, device=CPU, run=Run())
+    images = discs(48, channels, size)
+    return module.fit(images, module.TINY, labels=kinds(images), seed=seed, device=CPU, run=Run())
 
 
 kept = functools.cache(fitted)  # for tests that do not change what they are given
@@ -120,10 +130,14 @@ def test_state_of_another_image_size_or_channel_count_is_refused(name):
 
 @every_method
 @pytest.mark.parametrize("channels", [1, 3])
-def test_far_noise_scores_above_normal_pictures(name, channels):
+def test_far_noise_scores_above_normal_pictures_or_the_page_says_that_it_does_not(name, channels):
     scorer = kept(name, channels=channels)
     normal, far = scorer.score(as_tensor(discs(40, channels, seed=9))), scorer.score(as_tensor(noise(40, channels, seed=9)))
-    assert far.median() > normal.max()
+    if name in KNOWN_FAILURES:
+        assert far.median() <= normal.max()
+        assert f"## {KNOWN_FAILURES[name]}\n" in (PAGES / f"{name}.md").read_text(encoding="utf-8")
+    else:
+        assert far.median() > normal.max()
 
 
 @every_method
@@ -192,5 +206,5 @@ def test_a_method_cites_its_paper(name):
 @every_method
 def test_training_pictures_are_left_as_they_were(name):
     images = discs(48)
-    METHODS[name].fit(images, METHODS[name].TINY, seed=0, device=CPU, run=Run())
+    METHODS[name].fit(images, METHODS[name].TINY, labels=kinds(images), seed=0, device=CPU, run=Run())
     assert torch.equal(images, discs(48))

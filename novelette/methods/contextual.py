@@ -1,0 +1,160 @@
+"""Contextual self-supervision: a patch is novel where its surroundings do not foretell it.
+
+A picture is cut into patches. A network learns to predict each patch from the patches around it, or the patches around it from the patch:
+θ* = argmax Π_x Π_(c, s) p_θ(c | s), with p_θ a Gaussian of constant width, so that -log p is the squared error (technical report, 2.5).
+"""
+
+import copy
+from typing import Literal
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
+from torch.optim import Adam
+
+from novelette.errors import InputError
+from novelette.residual import draw_residual_weights
+from novelette.settings import setting
+from novelette.training import Run, batches, descend, generators, set_learning_rate
+
+PAPER = "a technical report on deep learning for novelty detection, 2.5; Doersch, Gupta, Efros: Context prediction (2015)"
+
+SLOPE = 0.2
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """A network of three layers that sees one neighbourhood at a time."""
+
+    predict: Literal["patch", "surroundings"] = setting("patch", "the patch from its surroundings, or the reverse")
+    patch: Literal[1, 2, 4, 8, 16] = setting(4, "side of a patch, px")
+    ring: int = setting(1, "how many patches the surroundings reach in each direction", ge=1, le=4)
+    width: int = setting(128, "units of the two hidden layers", ge=1, le=4096)
+    steps: int = setting(2_000, "updates", ge=1, le=100_000_000)
+    batch_size: int = setting(16, "pictures an update", ge=1, le=4096)
+    learning_rate: float = setting(1e-3, "Adam's step size, to zero on a cosine", gt=0, le=1)
+
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
+        return self.steps
+
+
+TINY = Config(width=16, steps=60, batch_size=8, learning_rate=1e-2)
+
+
+def paper() -> Config:
+    """The report left the idea for later, and states no settings."""
+    return Config()
+
+
+class Contextual(nn.Module):
+    """Images (N, C, S, S) to scores (N,): the mean of the map of prediction errors."""
+
+    def __init__(self, config: Config, channels: int) -> None:
+        super().__init__()
+        self.config = config
+        patch = channels * config.patch**2
+        around = patch * ((2 * config.ring + 1) ** 2 - 1)
+        given, asked = (around, patch) if config.predict == "patch" else (patch, around)
+        layers: list[nn.Module] = []
+        for c_in in (given, config.width):
+            layers += [nn.Conv2d(c_in, config.width, 1), nn.LeakyReLU(SLOPE)]
+        self.predict = nn.Sequential(*layers, nn.Conv2d(config.width, asked, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.errors(x).flatten(1).mean(1)
+
+    def errors(self, x: Tensor) -> Tensor:
+        """The squared error of each number of images, the mean over the patches that predict it: (N, C, S, S) twice."""
+        patches, around = self._patches_and_around(x)
+        if self.config.predict == "patch":
+            squares = (self.predict(around) - patches).square()
+        else:
+            of_each = (self.predict(patches) - around).square()
+            squares = self._gathered(of_each) / self._gathered(torch.ones_like(of_each[:1]))
+        return pixel_shuffle(squares, self.config.patch)
+
+    @property
+    def _directions(self) -> list[tuple[int, int]]:
+        """Where the neighbours of a patch lie, from (0, 0) above on the left; the patch itself would be (ring, ring)."""
+        r = self.config.ring
+        return [(i, j) for i in range(2 * r + 1) for j in range(2 * r + 1) if (i, j) != (r, r)]
+
+    def _patches_and_around(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Patches (N, C p², S / p, S / p), and the M around each, (N, M C p², S / p, S / p), zeros beyond the image's edge."""
+        patches = pixel_unshuffle(x, self.config.patch)
+        r, side = self.config.ring, patches.shape[-1]
+        wide = pad(patches, (r, r, r, r))
+        return patches, torch.cat([wide[:, :, i : i + side, j : j + side] for i, j in self._directions], 1)
+
+    def _gathered(self, of_each: Tensor) -> Tensor:
+        """The sum, at each patch, of what lies there as a neighbour of others: (N, M C p², S / p, S / p) to (N, C p², S / p, S / p)."""
+        r, side = self.config.ring, of_each.shape[-1]
+        parts = zip(of_each.chunk(len(self._directions), 1), self._directions, strict=True)
+        wide = torch.stack([pad(part, (j, 2 * r - j, i, 2 * r - i)) for part, (i, j) in parts]).sum(0)
+        return wide[:, :, r : r + side, r : r + side]
+
+
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+    """Train on normal images, uint8 (N, C, S, S).   Raises: InputError when patches of this side do not tile them."""
+    channels, size = images.shape[1:3]
+    if size % config.patch or size == config.patch:
+        raise InputError(f"--patch {config.patch} does not cut images of {size} px into whole patches, two or more across")
+    net = Contextual(config, channels)
+    draw_residual_weights(net, generators([seed], 0)[0])
+    net = net.to(device).train()
+    optimizer = Adam(net.parameters(), config.learning_rate)
+    x_of = batches([images], config.batch_size, [seed], device)
+    for step in run.steps(config.steps, {"net": net, "optimizer": optimizer}, seed=seed, images=config.batch_size):
+        set_learning_rate(optimizer, config.learning_rate, "cosine", step, config.steps)
+        l = net(x_of[step][:, 0])
+        descend(optimizer, l.mean())
+        if run.wants_log(step):
+            run.log(step, loss=l)
+        if step + 1 in run.snapshot_steps:
+            run.keep(step + 1, [Scorer.of(net, size).state()])
+    return Scorer.of(net, size)
+
+
+class Scorer:
+    """A network that predicts patches.   Args: size: of the images that it scores."""
+
+    keeps_pictures = False
+
+    def __init__(self, net: Contextual, size: int) -> None:
+        self.config, self.net, self.size = net.config, net.eval(), size
+
+    @torch.inference_mode()
+    def score(self, x: Tensor) -> Tensor:
+        """The mean squared error of prediction: (N, C, S, S) in [-1, 1] -> (N,)."""
+        out: Tensor = self.net(x)
+        return out
+
+    def score_own(self, x: Tensor) -> Tensor:
+        """`score`: no training image is kept."""
+        return self.score(x)
+
+    @torch.inference_mode()
+    def heatmap(self, x: Tensor) -> Tensor:
+        """The squared error at each pixel, averaged over channels: (N, C, S, S) -> (N, S, S). Its mean is the score."""
+        return self.net.errors(x).mean(1)
+
+    def module(self) -> nn.Module:
+        return self.net
+
+    def state(self) -> dict[str, Tensor]:
+        return {**self.net.state_dict(), "size": torch.tensor(self.size)}
+
+    @classmethod
+    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
+        """Rebuild from `state()`. Raises: RuntimeError when shapes are of another network, or of images of another size."""
+        if int(state["size"]) != size:
+            raise RuntimeError(f"a state of images of {int(state['size'])} px where {size} was expected")
+        net = Contextual(config, channels)
+        net.load_state_dict({name: value for name, value in state.items() if name != "size"})
+        return cls(net, size)
+
+    @classmethod
+    def of(cls, net: Contextual, size: int) -> "Scorer":
+        """A scorer on the CPU with a copy of the weights."""
+        return cls(copy.deepcopy(net).cpu(), size)
