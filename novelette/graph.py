@@ -186,7 +186,9 @@ def _for_a_graph(detector: Detector) -> Any:
     if isinstance(detector.scorer, piad.Scorer):
         return WholeBatch(detector.scorer)
     scorer = copy.deepcopy(detector.scorer)
-    _exchange(scorer.module())
+    module = scorer.module()
+    assert module is not None
+    _exchange(module)
     return scorer
 
 
