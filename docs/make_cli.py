@@ -1,4 +1,4 @@
-"""Write docs/cli.md from what the program itself says: the help of every command, and of `fit` for every method.
+"""Write docs/cli.md from what the program itself says: the help of every command, of `fit` for every method, of `distill` for either way.
 
 python docs/make_cli.py            write the page
 python docs/make_cli.py --check    exit 1, with a sentence, when the page is stale
@@ -10,8 +10,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+import numpy as np
+
+import novelette
 from novelette.cli import COMMANDS, main
 from novelette.methods import METHODS
 
@@ -53,8 +57,20 @@ def cli_page() -> str:
     """The whole page, Markdown."""
     names = [(), *((command,) for command in COMMANDS), *(("fit", method) for method in METHODS)]
     names.sort(key=lambda args: (list(COMMANDS).index(args[0]) if args else -1, len(args)))
-    sections = [f"\n## {' '.join(('novelette', *args))}\n\n```text\n{help_text(*args)}\n```\n" for args in names]
-    return HEAD + "".join(sections)
+    sections: list[tuple[str, str]] = []
+    for args in names:
+        sections.append((" ".join(("novelette", *args)), help_text(*args)))
+        if args == ("distill",):
+            sections.append(("novelette distill, of a teacher that is no ede-gan", help_of_another_teacher()))
+    return HEAD + "".join(f"\n## {title}\n\n```text\n{text}\n```\n" for title, text in sections)
+
+
+def help_of_another_teacher() -> str:
+    """What `novelette distill TEACHER --help` prints for a teacher that teaches through its scores."""
+    pictures = np.random.default_rng(0).integers(0, 256, (20, 32, 32), np.uint8)
+    with TemporaryDirectory() as folder:
+        teacher = novelette.save(novelette.fit("knn", pictures, false_alarm_rate=0.5), Path(folder) / "teacher.det")
+        return help_text("distill", str(teacher))
 
 
 def stale() -> str:

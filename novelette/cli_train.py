@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
@@ -66,13 +67,12 @@ def fit(args: Sequence[str]) -> int:
 
 
 def distill(args: Sequence[str]) -> int:
-    """Teach a student many times smaller what a detector knows (P-KDGAN), and calibrate it anew.
+    """Teach a student many times smaller what a detector knows, and calibrate it anew.
 
-    novelette distill TEACHER SOURCE -o OUT ..."""
-    from novelette.distill import progressive
-
-    base = progressive.paper() if "--paper" in args else progressive.Config()
-    settings_type = as_dataclass(progressive.Config, base)
+    novelette distill TEACHER SOURCE -o OUT ...; an ede-gan teaches by P-KDGAN, any other detector through its scores."""
+    module = _way(args)
+    base = module.paper() if "--paper" in args else module.Config()
+    settings_type = as_dataclass(module.Config, base)
 
     def command(
         teacher: Annotated[Positional[Path], arg(metavar="TEACHER")],
@@ -87,12 +87,16 @@ def distill(args: Sequence[str]) -> int:
         resume: Flag = False,
         force: Flag = False,
     ) -> int:
-        """Teach a student many times smaller what a detector knows (P-KDGAN), and calibrate it anew.
+        """Teach a student many times smaller what a detector knows, and calibrate it anew.
 
-        Where a structure trains the teacher along, the teacher as it ended is kept beside the student, as OUT.teacher.
+        An ede-gan teaches by P-KDGAN, any other detector through its scores. The two have settings of
+        their own, so the teacher comes first: novelette distill TEACHER --help lists them.
+
+        Where a structure of P-KDGAN trains the teacher along, the teacher as it ended is kept beside the
+        student, as OUT.teacher.
 
         Args:
-            teacher: made by novelette fit ede-gan.
+            teacher: made by novelette fit or distill.
             source: normal pictures, those that the teacher was fitted on or others like them.
             output: the student, a folder to be made.
             seed: fixes everything that is drawn.
@@ -103,16 +107,19 @@ def distill(args: Sequence[str]) -> int:
             force: replace a detector that is there, and the work of a stopped run.
         """
         from novelette import store
-        from novelette.distill.detectors import distil_detector
+        from novelette.distill import progressive
+        from novelette.distill.detectors import distil_detector, way
         from novelette.fitting import adjusted
         from novelette.info import table
         from novelette.training import CHECKPOINT
 
-        config = adjusted(progressive, given_settings(settings, args), paper=paper)
         loaded = store.load(teacher)
+        if way(loaded.method) is not module:
+            raise InputError(f"give the teacher first: novelette distill {teacher} SOURCE ...")
+        config = adjusted(module, given_settings(settings, args), paper=paper)
         beside = output.with_name(output.name + ".teacher")
         replacing = force or (resume and (store.work_folder(output) / CHECKPOINT).exists())  # it is of the run that is taken up again
-        if config.trains_teacher():
+        if isinstance(config, progressive.Config) and config.trains_teacher():
             store.check_output(beside, force=replacing)
 
         def train(run: Any) -> Any:
@@ -130,6 +137,15 @@ def distill(args: Sequence[str]) -> int:
         return status
 
     return parse(command, args, "distill")
+
+
+def _way(args: Sequence[str]) -> ModuleType:
+    """How the teacher that `args` begin with teaches; P-KDGAN where they begin with none, which is told later."""
+    from novelette import store
+    from novelette.distill import progressive
+    from novelette.distill.detectors import way
+
+    return way(store.method_of(Path(args[0]))) if args and (Path(args[0]) / store.CARD).is_file() else progressive
 
 
 def _trained(output: Path, resume: bool, force: bool, train: Callable[[Any], Any]) -> Any:

@@ -50,12 +50,13 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def teacher_of(student: Detector, path: Path) -> Detector | None:
-    """A detector of the shape of a student's teacher, with weights that know nothing; None for one that was not distilled.
+    """A detector of the shape of a student's teacher, with weights that know nothing; None for one that was not distilled,
+    or by a teacher of another method.
 
     Raises: InputError when the student's card tells of a teacher that no network is.
     """
     distilled = student.provenance.get("distilled")
-    if not isinstance(distilled, dict) or "teacher_config" not in distilled:
+    if not isinstance(distilled, dict) or "teacher_config" not in distilled or distilled.get("teacher_method", "ede-gan") != "ede-gan":
         return None
     try:
         config = ede_gan.Config(**distilled["teacher_config"])

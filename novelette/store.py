@@ -20,7 +20,20 @@ from novelette.errors import InputError
 from novelette.files import check_folder, check_writable, replacing
 from novelette.methods import METHODS
 
-__all__ = ["CARD", "LOG", "SCHEMA", "WEIGHTS", "check_output", "check_writable", "load", "remove", "remove_work", "save", "work_folder"]
+__all__ = [
+    "CARD",
+    "LOG",
+    "SCHEMA",
+    "WEIGHTS",
+    "check_output",
+    "check_writable",
+    "load",
+    "method_of",
+    "remove",
+    "remove_work",
+    "save",
+    "work_folder",
+]
 
 SCHEMA = 1
 CARD, WEIGHTS, LOG = "detector.json", "weights.safetensors", "log.jsonl"
@@ -90,6 +103,11 @@ def load(path: str | Path, device: str = "cpu") -> Detector:
     except (KeyError, TypeError, ValueError, OverflowError, ValidationError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{path} is damaged: {CARD} and {WEIGHTS} do not fit together ({type(error).__name__})") from error
     return detector.to(torch.device(device))
+
+
+def method_of(path: Path) -> str:
+    """The method of a detector, without a look at its weights. Raises: InputError as `load` does."""
+    return str(_known(path, read_card(path, CARD, "a detector", SCHEMA))["method"])
 
 
 def _known(path: Path, card: dict[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from novelette import watch
 from novelette.bench import engine
+from novelette.bench.costs import cost_of, steps_of
 from novelette.bench.runs import Bench, Entry, Student, expand, read_bench
 from novelette.bench.table import table
 from novelette.cli import main
 from novelette.data.named import load_named
-from novelette.distill import progressive
+from novelette.distill import progressive, scores
 from novelette.errors import InputError
 from novelette.methods import ede_gan
 
@@ -102,13 +103,13 @@ def test_a_students_key_tells_its_teachers_settings_and_its_own_and_no_labels():
     assert len({key(b) for b in (bench(), other_teacher, other_student)}) == 3
 
 
-@pytest.mark.parametrize("teacher", ["nobody", "kNN", "S"])
-def test_a_teacher_that_is_no_ede_gan_detector_of_the_bench_is_refused(teacher, tmp_path, capsys):
+@pytest.mark.parametrize("teacher", ["nobody", "S"])
+def test_a_teacher_that_is_no_detector_of_the_bench_is_refused(teacher, tmp_path, capsys):
     file = tmp_path / "b.toml"
     head = 'name = "b"\ntitle = "B"\ndata = "digits"\n'
     head += '[[detectors]]\nlabel = "kNN"\nmethod = "knn"\n[[detectors]]\nlabel = "T"\nmethod = "ede-gan"\n[[students]]\nlabel = "S"\n'
     file.write_text(f'{head}teacher = "{teacher}"\n')
-    says = f"the teacher '{teacher}' of 'S' is not the label of an ede-gan detector above"
+    says = f"the teacher '{teacher}' of 'S' is not the label of a detector above"
     assert_refused(["bench", str(file), "--results", str(tmp_path / "results")], tmp_path, capsys, says)
     file.write_text(f'{head}teacher = "T"\n')
     assert [student.teacher for student in read_bench(file).students] == ["T"]
@@ -201,6 +202,30 @@ def test_a_stack_of_two_gives_what_one_by_one_gives(ran, tmp_path):
     assert [r["stacked"] for r in records[3:]] == [2, 2, 1]
     # grouped convolutions add in another order: after six steps a few neighbouring ranks of ~700 test pictures may have changed places
     assert aurocs(records) == pytest.approx(aurocs(ran[1]), abs=2e-3)
+
+
+def test_a_teacher_that_is_no_ede_gan_teaches_through_its_scores(tmp_path):
+    """It is fitted once, teaches its own class, and its student is counted as the network that it is."""
+    teacher = Entry(label="T", method="knn")
+    student = Student(label="S", teacher="T", config={"widths": "1", "latent": 4, "steps": 3})
+    b = bench(student, teacher=teacher, classes=("1", "3"), curve=1)
+    records = engine.run_bench(b, tmp_path)
+    assert [(r["label"], r["method"], "error" in r) for r in records] == [("T", "knn", False)] * 2 + [("S", "scores", False)] * 2
+    assert records[2]["config"] == expand(b, DIGITS)[2].config.model_dump(mode="json") | {"teacher": records[0]["config"]}
+    assert [step for step, _ in records[2]["curve"]] == [3]
+    net = scores.Config(**student.config).student()
+    counted = sum(p.numel() for p in ede_gan.Generator(net, 1, 32).parameters())
+    assert (cost_of(records[2], "digits").params, steps_of(records[2])) == (counted, 3)
+    assert engine.run_bench(b, tmp_path) == records
+
+
+@pytest.mark.parametrize("row", ["detectors", "students"])
+def test_a_row_that_cannot_be_stacked_is_refused(row, tmp_path):
+    teacher, student = Entry(label="T", method="knn"), Student(label="S", teacher="T", config={"widths": "1", "steps": 3})
+    rows = {"detectors": teacher, "students": student}
+    rows[row] = rows[row].model_copy(update={"stack": 2})
+    with pytest.raises(InputError, match=r"^(T: knn|S: scores) cannot be stacked$"):
+        engine.run_bench(bench(rows["students"], teacher=rows["detectors"]), tmp_path)
 
 
 # Failing

@@ -1,7 +1,8 @@
 """What detectors cost: parameters and operations of an image, counted, and the time of a training step, from the records."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 
@@ -10,7 +11,7 @@ from novelette.bench.cells import Record, cell, markdown, mean, over_classes
 from novelette.bench.found import Found
 from novelette.bench.sections import Section
 from novelette.bench.table import Row
-from novelette.distill import progressive
+from novelette.distill import progressive, scores
 from novelette.methods.ede_gan import Config, Generator, Scorer
 
 COLOUR = {"cifar10", "coil100", "celeba", "lsun"}  # sets whose pictures have three channels; those of the others have one
@@ -18,12 +19,14 @@ ABOUT = (
     "Parameters and multiply-adds are those of the network that scores, for one image; the discriminator is not counted. **ms a step** is "
     "the time of training over its steps, of all phases, and over the runs that were stacked; the median over runs."
 )
-NETWORKS = ("ede-gan", "p-kdgan")  # methods that train a network that is counted
+CONFIGS: Mapping[str, type[Config | progressive.Config | scores.Config]] = MappingProxyType(
+    {"ede-gan": Config, "p-kdgan": progressive.Config, "scores": scores.Config}
+)  # of methods that train a network that is counted
 
 
 def costs(found: Found) -> Section | None:
     """Parameters, multiply-adds and training time of each network; with students, how many times fewer than their teacher's."""
-    rows = [row for row in found.rows if found.of(row.label)[0]["method"] in NETWORKS]
+    rows = [row for row in found.rows if found.of(row.label)[0]["method"] in CONFIGS]
     if not rows:
         return None
     own = {row.label: cost_of(found.of(row.label)[0], found.bench.data) for row in rows}
@@ -49,25 +52,27 @@ def costs(found: Found) -> Section | None:
 
 def cost_of(record: Record, data: str) -> Cost:
     """The cost of the network that a record is of, built anew to be counted.   Args: data: the name of the set."""
-    settings, size = dict(record["config"]), record["size"]
-    if record["method"] == "p-kdgan":
-        teacher = Config(**settings.pop("teacher"))
-        config = progressive.student_config(teacher, progressive.Config(**settings), size)
+    own, size = config_of(record), record["size"]
+    if isinstance(own, progressive.Config):
+        config = progressive.student_config(Config(**record["config"]["teacher"]), own, size)
     else:
-        config = Config(**settings)
+        config = own.student() if isinstance(own, scores.Config) else own
     channels = 3 if data in COLOUR else 1
     net = Scorer(config, Generator(config, channels, size), {}).module()
     return count(net, torch.zeros(1, channels, size, size))
 
 
+def config_of(record: Record) -> Config | progressive.Config | scores.Config:
+    """The configuration of an ede-gan, or of a distillation without its teacher's."""
+    settings = {name: value for name, value in record["config"].items() if name != "teacher"}
+    return CONFIGS[record["method"]](**settings)
+
+
 def steps_of(record: Record) -> int:
     """Steps of training, of all phases."""
-    settings, images = dict(record["config"]), record["split"]["train"]
-    if record["method"] != "p-kdgan":
-        return Config(**settings).steps_for(images)
-    settings.pop("teacher")
-    config = progressive.Config(**settings)
-    return config.steps_for(images) * len(config.structures())
+    config = config_of(record)
+    phases = len(config.structures()) if isinstance(config, progressive.Config) else 1
+    return config.steps_for(record["split"]["train"]) * phases
 
 
 def step_ms(record: Record) -> float:

@@ -23,7 +23,7 @@ from novelette.bench.runs import Bench, Records, Run, current, expand, stacks
 from novelette.data.images import Preprocessing, guess_channels, load
 from novelette.data.named import NamedSet, load_named
 from novelette.data.protocol import PARTING, PROTOCOLS, Split, held_out, is_novel
-from novelette.distill import progressive
+from novelette.distill import progressive, scores
 from novelette.errors import InputError
 from novelette.files import write_whole
 from novelette.fitting import find_method
@@ -64,9 +64,9 @@ def run_bench(
     known = Known(named.title, named.labels, named.is_train, named.groups, commit(), results / MODELS)
     records = Records(results / f"{bench.name}.jsonl")
     runs = expand(bench, named)
-    for entry in bench.detectors:
-        if entry.stack > 1 and not hasattr(find_method(entry.method), "fit_many"):
-            raise InputError(f"{entry.label}: {entry.method} cannot be stacked")
+    for run in runs:
+        if run.entry.stack > 1 and not run.stackable():
+            raise InputError(f"{run.entry.label}: {run.method} cannot be stacked")
     finished = {record["key"] for record in records.read() if "error" not in record}
     missing = [run for run in runs if run.key(bench, known.title) not in finished]
     teachers = [run.teacher for run in missing if run.teacher is not None]
@@ -149,6 +149,11 @@ def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: K
 def trained(bench: Bench, runs: list[Run], images: list[torch.Tensor], known: Known, device: torch.device, training: Training) -> list[Any]:
     """The scorers of one stack's runs: fitted, or taught by the teachers that were kept. A teacher of the bench is kept in turn."""
     config, seeds = runs[0].config, [run.seed * 1000 + run.number for run in runs]
+    if isinstance(config, scores.Config):
+        teacher = kept(runs[0].teacher, bench, known, images[0])
+        channels, size = images[0].shape[1:3]
+        student, _ = scores.distil(teacher, images[0], config, channels=channels, size=size, seed=seeds[0], device=device, run=training)
+        return [student]
     if isinstance(config, progressive.Config):
         teachers = {}
         for m, run in enumerate(runs):

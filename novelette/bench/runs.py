@@ -15,10 +15,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from novelette.data.named import NamedSet, class_index
-from novelette.distill import progressive
+from novelette.distill import progressive, scores
+from novelette.distill.detectors import way
 from novelette.errors import InputError
 from novelette.fitting import adjusted, configured
-from novelette.methods import ede_gan, piad
+from novelette.methods import METHODS, ede_gan, piad
 from novelette.settings import explain
 
 Names = Annotated[
@@ -44,10 +45,11 @@ class Entry(BaseModel, frozen=True, extra="forbid"):
 
 
 class Student(BaseModel, frozen=True, extra="forbid"):
-    """One row of a table: a student (P-KDGAN) of one of the detectors above, taught on the same class with the same seed.
+    """One row of a table: a student of one of the detectors above, taught on the same class with the same seed.
 
     Attributes:
-        teacher: the label of its teacher's row.   config: the distillation's settings (novelette.distill.progressive).
+        teacher: the label of its teacher's row: an ede-gan teaches by P-KDGAN, any other through its scores.
+        config: the distillation's settings (novelette.distill.progressive or .scores).
         paper: the published column that this row stands against.
     """
 
@@ -97,10 +99,10 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
         labels = [row.label for row in self.rows]
         if len(set(labels)) < len(labels):
             raise ValueError(f"the label {next(label for label in labels if labels.count(label) > 1)!r} stands twice: give each its own")
-        teachable = {entry.label for entry in self.detectors if entry.method == "ede-gan"}
+        teachable = {entry.label for entry in self.detectors}
         for student in self.students:
             if student.teacher not in teachable:
-                raise ValueError(f"the teacher {student.teacher!r} of {student.label!r} is not the label of an ede-gan detector above")
+                raise ValueError(f"the teacher {student.teacher!r} of {student.label!r} is not the label of a detector above")
         return self
 
     @property
@@ -110,7 +112,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
 
     def snapshot_steps(self, config: BaseModel, images: int) -> frozenset[int]:
         """The steps after which a run on so many images keeps a snapshot for its curve; the last one is its end."""
-        if not self.curve or not isinstance(config, ede_gan.Config | piad.Config | progressive.Config):
+        if not self.curve or not isinstance(config, ede_gan.Config | piad.Config | progressive.Config | scores.Config):
             return frozenset()
         phases = len(config.structures()) if isinstance(config, progressive.Config) else 1
         total = config.steps_for(images) * phases
@@ -136,8 +138,14 @@ class Run:
 
     @property
     def method(self) -> str:
-        """The method's name, `p-kdgan` for a student."""
-        return self.entry.method if isinstance(self.entry, Entry) else "p-kdgan"
+        """The method's name; of a student the way that it was taught, `p-kdgan` or `scores`."""
+        if isinstance(self.entry, Entry):
+            return self.entry.method
+        return "scores" if isinstance(self.config, scores.Config) else "p-kdgan"
+
+    def stackable(self) -> bool:
+        """Whether runs of its row can train as one program."""
+        return isinstance(self.config, progressive.Config) or hasattr(METHODS.get(self.method), "fit_many")
 
     def settings(self) -> dict[str, Any]:
         """Every setting, a student's teacher's among them."""
@@ -176,8 +184,9 @@ def expand(bench: Bench, named: NamedSet) -> list[Run]:
         config = configured(entry.method, entry.config, paper=entry.recipe == "paper")
         runs += [Run(entry, config, named.classes[number], number, seed) for seed, number in cells]
     for student in bench.students:
-        config = adjusted(progressive, student.config, paper=student.recipe == "paper")
-        for teacher in [run for run in runs if run.entry.label == student.teacher]:
+        teachers = [run for run in runs if run.entry.label == student.teacher]
+        config = adjusted(way(teachers[0].method), student.config, paper=student.recipe == "paper")
+        for teacher in teachers:
             runs.append(Run(student, config, teacher.normal, teacher.number, teacher.seed, teacher))
     return runs
 

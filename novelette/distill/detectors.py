@@ -3,6 +3,7 @@
 import hashlib
 import time
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from safetensors.torch import save as tensor_bytes
 
 from novelette.data.select import Where, describe, grouped_as, normal_pictures
 from novelette.detector import Detector
-from novelette.distill import progressive
+from novelette.distill import progressive, scores
 from novelette.errors import InputError
 from novelette.fitting import Fitted, check_numbers, finish, gather, provenance, unseen
 from novelette.methods.ede_gan import Scorer
@@ -29,32 +30,39 @@ class Distilled:
     teacher: Detector | None
 
 
+def way(method: str) -> ModuleType:
+    """How detectors of a method teach, a module with `Config`: an ede-gan by P-KDGAN, any other through its scores."""
+    return progressive if method == "ede-gan" else scores
+
+
 def distil_detector(
     teacher: Detector,
     images: Any,
     where: Where,
-    config: progressive.Config,
+    config: progressive.Config | scores.Config,
     run: Run,
     *,
     seed: int = 0,
     device: str = "auto",
     false_alarm_rate: float | None = None,
 ) -> Distilled:
-    """Teach a smaller detector of the same pictures (P-KDGAN).
+    """Teach a smaller detector of the same pictures: by P-KDGAN, or through scores, as the configuration is.
 
     The student prepares pictures as its teacher does. It trains on those that the teacher might have trained on, and calibrates on those
     of the held-out fifth that the teacher did not see.
 
     Args: false_alarm_rate: the teacher's by default.
-    Raises: InputError, for a teacher of another method too.
+    Raises: InputError, for a teacher that is no ede-gan and P-KDGAN too.
     """
     began = time.monotonic()
     rate = teacher.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
     check_numbers(rate, seed)
-    if not isinstance(teacher.scorer, Scorer):
-        raise InputError(f"a student learns from an ede-gan teacher, and this one is of the method {teacher.method}")
     size, channels, picked = teacher.preprocessing.size, teacher.preprocessing.channels, pick_device(device)
-    student_config = progressive.student_config(teacher.scorer.config, config, size)
+    module = scores if isinstance(config, scores.Config) else progressive
+    if isinstance(config, progressive.Config):  # refused before the pictures are read
+        if not isinstance(teacher.scorer, Scorer):
+            raise InputError(f"P-KDGAN needs an ede-gan teacher, and this one is of the method {teacher.method}: it teaches through scores")
+        progressive.student_config(teacher.scorer.config, config, size)
     where = grouped_as(where, teacher.provenance.get("source"))
     pictures = gather(normal_pictures(images, where), teacher.preprocessing, bar=run.bar)
     run.settings |= {
@@ -63,18 +71,18 @@ def distil_detector(
         "seed": seed,
         "pictures": pictures.fingerprint,
     }
-    student, taught = progressive.distil(
+    student, taught = module.distil(
         teacher.scorer, pictures.training, config, channels=channels, size=size, seed=seed, device=picked, run=run
     )
     origin = provenance(describe(images, where), pictures, picked, began)
     origin["distilled"] = config.model_dump(mode="json") | {
         "teacher": teacher.provenance,
+        "teacher_method": teacher.method,
         "teacher_config": teacher.config.model_dump(mode="json"),
     }
     trained_on = np.union1d(pictures.trained_on, teacher.trained_on)
-    detector = replace(
-        teacher, config=student_config, scorer=student, trained_on=trained_on, false_alarm_rate=rate, seed=seed, provenance=origin
-    )
+    own = {"method": "ede-gan", "config": student.config, "scorer": student}
+    detector = replace(teacher, **own, trained_on=trained_on, false_alarm_rate=rate, seed=seed, provenance=origin)
     fresh = pictures.calibrating & unseen(teacher, pictures.chosen, pictures.loaded)
     fitted = finish(detector, pictures, picked, fresh)
     if taught is teacher.scorer:

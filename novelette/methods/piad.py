@@ -257,6 +257,11 @@ class Scorer:
         """The difference at each position, drawn out to the image: (N, C, S, S) -> (N, S, S). Its mean at the positions is the score."""
         return torch.cat([self.scoring.heatmap(part) for part in _parts(x)])
 
+    @torch.no_grad()
+    def reconstructed(self, x: Tensor) -> Tensor:
+        """G(E(x)): (N, C, S, S) in [-1, 1] to the same. No gradient flows through it."""
+        return torch.cat([self.scoring.net(part) for part in x.split(SCORED)])
+
     def module(self) -> nn.Module:
         return self.scoring
 

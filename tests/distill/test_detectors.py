@@ -157,8 +157,10 @@ def test_student_and_teacher_are_saved_and_loaded_as_they_are_and_teach_on(tmp_p
     assert grandchild.provenance["distilled"]["teacher"]["distilled"]["teacher"] == teacher.provenance
 
 
-def test_a_teacher_of_another_method_is_refused():
-    with pytest.raises(InputError, match=r"^a student learns from an ede-gan teacher, and this one is of the method knn$"):
+def test_a_teacher_of_another_method_is_refused_by_p_kdgan():
+    with pytest.raises(
+        InputError, match=r"^P-KDGAN needs an ede-gan teacher, and this one is of the method knn: it teaches through scores$"
+    ):
         taught(novelette.fit("knn", ALL))
 
 
@@ -325,7 +327,7 @@ def test_what_a_person_gets_wrong_is_told_in_one_sentence(tmp_path, three, capsy
         (distill(tmp_path / "none.det", out), "there is no detector at", "none.det"),
         (distill(tmp_path / "parts", out), "is not a detector"),
         (distill(tmp_path / "damaged.det", out), "is damaged"),
-        (distill(knn, out), "an ede-gan teacher", "knn"),
+        (distill(knn, out, "--w-1", "2"), "--w-1"),
         (["distill", str(three), "digits", "-o", str(out), *SMALL], "--normal"),
         (["distill", str(three), str(tmp_path / "nowhere"), "-o", str(out), *SMALL], "does not exist"),
         (["distill", str(three), *DIGITS], "-o"),

@@ -1,0 +1,129 @@
+"""A small EDE-GAN taught by any detector through its scores: what the teacher finds novel, the student shall find novel too.
+
+On normal pictures alone scores say little, so the teacher is asked about pictures made from them as well (novelette.distill.made). As in
+structure 1 of P-KDGAN the student imitates and plays no game of its own: its discriminator stays as it was drawn.
+
+    L = K_s + w_x K_x
+"""
+
+from typing import Literal, TypeVar
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from novelette.data.images import as_tensor
+from novelette.detector import FORWARD, Scorer
+from novelette.distill.made import made
+from novelette.errors import InputError
+from novelette.losses import reconstruction_l1, same_shape
+from novelette.methods import ede_gan, piad
+from novelette.methods.ede_gan import Gan
+from novelette.progress import progress
+from novelette.settings import Widths, setting
+from novelette.training import Run, batches, descend, generators
+from novelette.watch import Watch
+
+ScorerT = TypeVar("ScorerT", bound=Scorer)
+
+MADE = 3  # keeps the draws of made pictures apart from the others of a seed
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """Chosen on held-out training pictures of CIFAR-10."""
+
+    widths: Widths = setting((16, 32, 64), "the student's channels of each downsampling block, or one number u for u, 2u, 4u, ...")
+    latent: int = setting(128, "size of the student's latent vectors", ge=1, le=4096)
+    steps: int = setting(4_000, "updates", ge=1, le=100_000_000)
+    epochs: int = setting(0, "passes over the pictures, instead of --steps; 0 means that --steps counts", ge=0, le=100_000)
+    batch_size: int = setting(8, "normal pictures an update, and as many made from them", ge=1, le=4096)
+    learning_rate: float = setting(0.002, "Adam's step size", gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
+    boundary: float = setting(2.0, "where the teacher is undecided: so many spreads of its training scores above their mean", ge=-10, le=10)
+    softness: float = setting(1.0, "over how many of these spreads it changes its mind", gt=0, le=100)
+    w_x: float = setting(1.0, "weight of K_x, between the reconstructions, or the pictures where the teacher has none", ge=0, le=1e4)
+
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
+        return self.epochs * -(-n // self.batch_size) if self.epochs else self.steps
+
+    def student(self) -> ede_gan.Config:
+        """What the student is: an EDE-GAN scored by the plain distance, which is what K_s fits, without losses of its own."""
+        own = self.model_dump(include=set(ede_gan.Config.model_fields))
+        return ede_gan.Config(**own, beta1=0.9, w_con=0, w_enc=0, w_adv=0, distance="euclidean")
+
+
+TINY = Config(widths=(1,), latent=16, steps=20)
+
+
+def paper() -> Config:
+    """Raises: InputError: no paper has such a recipe."""
+    raise InputError("--paper is of P-KDGAN, which needs an ede-gan teacher: leave it out")
+
+
+def score_loss(g: Tensor, t: Tensor) -> Tensor:
+    """Cross-entropy of the teacher's and the student's probability of being normal, one value per image.
+
+        K_s = -p log q - (1 - p) log(1 - q),   p = σ(-t),   q = exp(-g)
+
+    This is `losses.contrast_loss` with the teacher's opinion in place of labels. It is least where g = -log p = log(1 + eᵗ), which rises
+    with t: there the student ranks as its teacher does.
+
+    Args: g: the student's ⟨(z - ẑ)²⟩, at least 0.   t: the teacher's scores, 0 where it is undecided.   Both (N,).
+    Returns: (N,), not reduced.   Raises: ValueError when their shapes differ.
+    Deviation: 1e-4 is added to g in log(1 - q), as in `losses.contrast_loss`.
+    """
+    same_shape(g, t)
+    p = torch.sigmoid(-t)
+    return p * g - (1 - p) * torch.log(-torch.expm1(-g - 1e-4))
+
+
+def distil(
+    teacher: ScorerT, images: Tensor, config: Config, *, channels: int, size: int, seed: int, device: torch.device, run: Run
+) -> tuple[ede_gan.Scorer, ScorerT]:
+    """Teach a student on normal images, uint8 (N, C, S, S).
+
+    Returns: the student, and the teacher as it was.
+    Raises: InputError when the teacher scores them all alike, or the widths do not name every block of images of this size.
+    """
+    student = Gan(config.student(), channels, size, device)
+    student.draw([seed])
+    module = teacher.module()
+    if module is not None:
+        module.to(device)
+    own = own_scores(teacher, images, device, bar=run.bar)
+    middle, spread = float(own.mean() + config.boundary * own.std()), float(config.softness * own.std())
+    if not spread > 0:
+        raise InputError("the teacher scores all of these pictures alike: it has nothing to teach here")
+    steps, x_of = config.steps_for(len(images)), batches([images], config.batch_size, [seed], device)
+    watch = Watch(steps, 1, run)
+    for step in run.steps(steps, student.parts(), seed=seed, images=2 * config.batch_size):
+        student.set_learning_rate(step, steps)
+        x = x_of[step][:, 0]
+        y = made(x, generators([seed], MADE, step)[0])
+        t = (torch.cat([own[x_of.numbers(step)], teacher.score_own(y)]) - middle) / spread
+        x_hat, z, z_hat = student.net(torch.cat([x, y]))
+        target = reconstructed(teacher, x, y)
+        k_s = score_loss((z - z_hat).square().mean(1), t)
+        k_x = reconstruction_l1(x_hat[: len(target)], target)
+        descend(student.opt_g, k_s.mean() + config.w_x * k_x.mean())
+        if run.wants_log(step):
+            watch.log(step, x, x_hat[: len(x)], {"k_s": k_s, "k_x": k_x})
+        if step + 1 in run.snapshot_steps:
+            run.keep(step + 1, [scorer.state() for scorer in student.scorers([images])])
+    return student.scorers([images])[0], teacher
+
+
+def own_scores(teacher: Scorer, images: Tensor, device: torch.device, *, bar: bool) -> Tensor:
+    """The teacher's scores of its training images, uint8 (N, C, S, S), each as if it had not been among them: (N,)."""
+    parts = []
+    with progress("teacher", len(images), shown=bar) as show:
+        for part in images.split(FORWARD):
+            parts.append(teacher.score_own(as_tensor(part, device)))
+            show(sum(map(len, parts)))
+    return torch.cat(parts)
+
+
+def reconstructed(teacher: Scorer, x: Tensor, y: Tensor) -> Tensor:
+    """What the student's reconstructions shall be like: the teacher's of x and of y where it has any, else x itself; (2B | B, C, S, S)."""
+    return teacher.reconstructed(torch.cat([x, y])) if isinstance(teacher, piad.Scorer) else x

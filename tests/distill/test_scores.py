@@ -1,0 +1,346 @@
+"""A student taught through scores: the loss by hand, the loop written out, stopping and going on, and the command `distill`."""
+
+import json
+import math
+import signal
+
+import numpy as np
+import pytest
+import torch
+from pictures import assert_refused, checks, stripes, write
+from torch import nn
+from torch.nn import functional as F
+
+from novelette import info, store
+from novelette.cli import main
+from novelette.data.images import as_tensor
+from novelette.distill import scores
+from novelette.distill.detectors import way
+from novelette.distill.made import made
+from novelette.distill.scores import MADE, TINY, Config, distil, own_scores, reconstructed, score_loss
+from novelette.errors import InputError
+from novelette.losses import contrast_loss
+from novelette.methods import METHODS, ede_gan, feature_knn, knn, piad
+from novelette.metrics import auroc
+from novelette.nets import draw_weights
+from novelette.runtime import load as load_bundle
+from novelette.training import Interrupted, Run, batches, generators
+
+CPU = torch.device("cpu")
+SMALL = {"layer": "block-2", "side": 0, "k": 3}
+
+
+def tiny(**changes):
+    return Config(**({"widths": (2,), "latent": 6, "steps": 6, "batch_size": 4} | changes))
+
+
+def pictures(n=12, channels=1, seed=0):
+    return torch.randint(0, 256, (n, channels, 32, 32), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+def fitted(module, config, images):
+    return module.fit(images, config, seed=0, device=CPU, run=Run())
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return fitted(feature_knn, feature_knn.Config(**SMALL), pictures())
+
+
+@pytest.fixture(scope="module")
+def painter():
+    """A teacher that reconstructs."""
+    return fitted(piad, piad.TINY.model_copy(update={"steps": 2}), pictures())
+
+
+def taught(teacher, config, run=None, seed=0, images=None):
+    images = pictures() if images is None else images
+    shape = {"channels": images.shape[1], "size": 32}
+    return distil(teacher, images, config, **shape, seed=seed, device=CPU, run=Run() if run is None else run)[0]
+
+
+def same_weights(a, b):
+    return a.state().keys() == b.state().keys() and all(torch.equal(value, b.state()[name]) for name, value in a.state().items())
+
+
+# The loss
+
+
+def test_score_loss_by_hand():
+    """Undecided, p = 1/2: half of g = ln 2, and half of -ln(1 - 1/2). Certain of normal: g. Certain of novel: -ln(1 - 1/4) at g = ln 4."""
+    g = torch.tensor([math.log(2), 3.0, math.log(4)])
+    t = torch.tensor([0.0, -100.0, 100.0])
+    assert score_loss(g, t).tolist() == pytest.approx([math.log(2), 3.0, math.log(4 / 3)], abs=1e-4)  # 1e-4 is added within the logarithm
+
+
+def test_score_loss_is_the_cross_entropy_of_two_probabilities():
+    rng = np.random.default_rng(0)
+    g, t = rng.uniform(0.01, 5, 20), rng.normal(0, 3, 20)
+    by_hand = []
+    for own, its in zip(g, t, strict=True):
+        p, q = 1 / (1 + math.exp(its)), math.exp(-own)
+        by_hand.append(-p * math.log(q) - (1 - p) * math.log(1 - q * math.exp(-1e-4)))
+    found = score_loss(torch.from_numpy(g), torch.from_numpy(t))
+    assert found.shape == (20,)
+    assert found.tolist() == pytest.approx(by_hand, rel=1e-9)
+
+
+def test_a_teacher_without_doubt_gives_the_contrast_of_labels():
+    s, s_novel, sure = torch.tensor([0.3, 2.0]), torch.tensor([0.1, 4.0]), torch.tensor([torch.inf, torch.inf])
+    torch.testing.assert_close(score_loss(s, -sure) + score_loss(s_novel, sure), contrast_loss(s, s_novel))
+
+
+def test_score_loss_is_least_where_the_student_ranks_as_its_teacher():
+    t = torch.linspace(-4, 4, 9, dtype=torch.float64)
+    best = F.softplus(t)
+    assert (best.diff() > 0).all()
+    for off in (-0.1, 0.1):  # more than the 1e-4 that is added within the logarithm moves the least
+        assert (score_loss(best, t) < score_loss(best * (1 + off), t)).all()
+    assert torch.isfinite(score_loss(torch.zeros(9, dtype=torch.float64), t)).all()
+
+
+def test_scores_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match="differ"):
+        score_loss(torch.ones(3), torch.ones(3, 1))
+
+
+# The loop
+
+
+def written_out(teacher, config, steps, images, seed=3):
+    """The loop in plain terms, on networks of ede-gan and torch's own Adam."""
+    net = ede_gan.Generator(config.student(), 1, 32)
+    draw_weights(net, generators([seed], 0))
+    optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, (0.9, 0.99), fused=True)
+    own = teacher.score_own(as_tensor(images)).numpy()
+    mean, std = own.mean(), own.std(ddof=1)
+    order = np.random.default_rng((seed, 0)).permutation(len(images))
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
+        which = order[step * config.batch_size : (step + 1) * config.batch_size]
+        x = as_tensor(images[which])
+        y = made(x, generators([seed], MADE, step)[0])
+        s = np.concatenate([own[which], teacher.score_own(y).numpy()])
+        loss = 0.0
+        x_hat, z, z_hat = net(torch.cat([x, y]))
+        for i in range(2 * len(x)):
+            p = 1 / (1 + math.exp((s[i] - mean - config.boundary * std) / (config.softness * std)))
+            g = ((z[i] - z_hat[i]) ** 2).mean()
+            loss = loss + (p * g - (1 - p) * torch.log(1 - torch.exp(-g - 1e-4))) / (2 * len(x))
+        if isinstance(teacher, piad.Scorer):
+            with torch.no_grad():
+                target = teacher.scoring.net(torch.cat([x, y]))
+            k_x = (x_hat - target).abs().mean()
+        else:
+            k_x = (x_hat[: len(x)] - x).abs().mean()
+        optimizer.zero_grad()
+        (loss + config.w_x * k_x).backward()
+        optimizer.step()
+    return net.state_dict()
+
+
+@pytest.mark.parametrize("which", ["teacher", "painter"])
+def test_a_student_is_the_loop_written_out(which, request):
+    """3 steps of 4 of 12 pictures: one pass. The painter's reconstructions are matched, of normal and of made pictures."""
+    own = request.getfixturevalue(which)
+    config = tiny(steps=3, boundary=1.0, softness=0.7, w_x=3.0, learning_rate=1e-3)
+    student = taught(own, config, seed=3)
+    for name, value in written_out(own, config, 3, pictures()).items():
+        torch.testing.assert_close(student.state()[name], value, rtol=1e-3, atol=1e-5)  # float32 sums in another order, by Adam's division
+
+
+def test_training_pictures_are_asked_about_as_if_they_had_not_been_among_them(teacher):
+    own = own_scores(teacher, pictures(), CPU, bar=False)
+    assert torch.equal(own, teacher.score_own(as_tensor(pictures())))
+    assert (own > teacher.score(as_tensor(pictures()))).all()
+
+
+def test_what_is_reconstructed_is_the_teachers_where_it_reconstructs(teacher, painter):
+    x, y = as_tensor(pictures(3)), as_tensor(pictures(3, seed=1))
+    assert reconstructed(teacher, x, y) is x
+    target = reconstructed(painter, x, y)
+    assert target.shape == (6, 1, 32, 32)
+    assert not target.requires_grad
+    torch.testing.assert_close(target[3:], painter.scoring.net(y).detach())
+
+
+def test_the_teacher_is_as_it_was(painter):
+    before = {name: value.clone() for name, value in painter.state().items()}
+    _, after = distil(painter, pictures(), tiny(), channels=1, size=32, seed=0, device=CPU, run=Run())
+    assert after is painter
+    assert all(torch.equal(value, before[name]) for name, value in painter.state().items())
+
+
+def test_same_seed_same_student_and_another_seed_another(teacher):
+    first = taught(teacher, tiny(), seed=1)
+    assert same_weights(first, taught(teacher, tiny(), seed=1))
+    assert not same_weights(first, taught(teacher, tiny(), seed=2))
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_a_stopped_distillation_goes_on_to_the_very_weights_of_one_never_stopped(step, teacher, tmp_path, monkeypatch):
+    whole = taught(teacher, tiny())
+
+    def press(self, at):
+        if at == step:
+            signal.raise_signal(signal.SIGINT)
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "wants_log", press)
+        with pytest.raises(Interrupted):
+            taught(teacher, tiny(), Run(tmp_path))
+    assert same_weights(whole, taught(teacher, tiny(), Run(tmp_path, resume=True)))
+
+
+def test_snapshots_are_of_the_student_as_it_was(teacher):
+    run = Run(snapshot_steps=frozenset({2, 6}))
+    student = taught(teacher, tiny(schedule="constant"), run)
+    assert sorted(run.snapshots) == [2, 6]
+    assert all(torch.equal(value, student.state()[name]) for name, value in run.snapshots[6][0].items())
+    shorter = taught(teacher, tiny(schedule="constant", steps=2))
+    assert all(torch.equal(value, shorter.state()[name]) for name, value in run.snapshots[2][0].items())
+
+
+def test_batches_say_which_pictures_they_are():
+    images = pictures(10)
+    x_of = batches([images], 4, [5], CPU)
+    for step in range(6):
+        assert torch.equal(as_tensor(images[x_of.numbers(step)]), x_of[step][:, 0])
+
+
+def test_a_student_finds_novel_what_its_teacher_finds_novel():
+    """Stripes are normal and chequered boards are not; 60 updates of the smallest student."""
+    images = torch.from_numpy(stripes(60))[:, None]
+    student = taught(fitted(knn, knn.Config(), images), tiny(steps=60, batch_size=8, learning_rate=0.005), images=images)
+    shown = np.concatenate([stripes(40, seed=1), checks(40)])
+    found = student.score(as_tensor(torch.from_numpy(shown)[:, None])).numpy()
+    assert auroc(found, np.arange(80) >= 40) > 0.9
+
+
+# What is refused
+
+
+class Indifferent(nn.Module):
+    """Finds every picture equally novel."""
+
+    keeps_pictures = False
+
+    def score_own(self, x):
+        return torch.ones(len(x))
+
+    def module(self):
+        return None
+
+
+def test_a_teacher_to_whom_all_pictures_are_alike_has_nothing_to_teach():
+    with pytest.raises(InputError, match="scores all of these pictures alike"):
+        taught(Indifferent(), tiny())
+
+
+def test_widths_that_do_not_fit_the_image_are_refused_before_the_teacher_is_asked(teacher, monkeypatch):
+    monkeypatch.setattr(scores, "own_scores", None)
+    with pytest.raises(InputError, match="names 2 blocks, but images of 32 px need 3"):
+        taught(teacher, tiny(widths=(2, 4)))
+
+
+def test_no_paper_has_a_recipe_for_such_teachers():
+    with pytest.raises(InputError, match=r"^--paper is of P-KDGAN"):
+        scores.paper()
+
+
+def test_every_method_teaches_in_one_of_two_ways():
+    assert {name: way(name).__name__.rpartition(".")[2] for name in METHODS} == {
+        name: "progressive" if name == "ede-gan" else "scores" for name in METHODS
+    }
+
+
+# The command
+
+
+OWN = ("--widths", "1", "--latent", "8", "--steps", "3")
+TEACHERS = {
+    "feature-knn": ("--layer", "block-2", "--side", "0", "--k", "3"),
+    "knn": (),
+    "piad": ("--divide-widths", "16", "--layer", "block-2", "--steps", "2", "--batch-size", "4"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Pictures, and a teacher of each method."""
+    folder = tmp_path_factory.mktemp("taught")
+    write(folder / "good", stripes(40))
+    for method, settings in TEACHERS.items():
+        assert main(["fit", method, str(folder / "good"), "-o", str(folder / f"{method}.det"), "--false-alarm-rate", "0.3", *settings]) == 0
+    return folder
+
+
+def command(folder, out, *more, method="feature-knn"):
+    return ["distill", str(folder / f"{method}.det"), str(folder / "good"), "-o", str(out), *OWN, *more]
+
+
+@pytest.mark.parametrize("method", TEACHERS)
+def test_distill_makes_an_ede_gan_of_any_teacher(method, folder, tmp_path, capsys):
+    out = tmp_path / "s.det"
+    before = (folder / f"{method}.det" / "weights.safetensors").read_bytes()
+    assert main(command(folder, out, method=method)) == 0
+    said = capsys.readouterr().out
+    assert "student distilled on" in said
+    assert "student       teacher     ratio" in said
+    student, teacher = store.load(out), store.load(folder / f"{method}.det")
+    assert (student.method, student.config.distance, student.config.widths) == ("ede-gan", "euclidean", (1,))
+    assert student.preprocessing == teacher.preprocessing
+    assert student.false_alarm_rate == 0.3
+    assert len(student.calibration) == len(teacher.calibration)
+    told = student.provenance["distilled"]
+    assert (told["teacher_method"], told["teacher"], told["latent"]) == (method, teacher.provenance, 8)
+    assert {path.name for path in tmp_path.iterdir()} == {"s.det"}
+    assert (folder / f"{method}.det" / "weights.safetensors").read_bytes() == before
+    assert [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()] == [3]
+    assert info.teacher_of(student, out) is None  # its teacher is no network that can be built from its settings alone
+    assert main(["info", str(out)]) == 0
+
+
+def test_a_student_taught_through_scores_exports_and_teaches_on(folder, tmp_path):
+    out, bundle = tmp_path / "s.det", tmp_path / "s.bundle"
+    assert main(command(folder, out)) == 0
+    assert main(["export", str(out), "-o", str(bundle)]) == 0
+    shown = np.concatenate([stripes(3, seed=2), checks(3)])
+    assert load_bundle(bundle).predict(shown).score == pytest.approx(store.load(out).score(shown), rel=1e-4, abs=1e-5)  # export's own bound
+    assert main(["distill", str(out), str(folder / "good"), "-o", str(tmp_path / "g.det"), "--widths", "1", "--steps", "2"]) == 0
+
+
+def test_settings_of_the_other_way_are_refused(folder, tmp_path, capsys):
+    for word in ("--w-1", "--teacher-learning-rate", "--structure"):
+        assert_refused(command(folder, tmp_path / "s.det", word, "2"), tmp_path, capsys, word)
+    assert_refused(command(folder, tmp_path / "s.det", "--paper"), tmp_path, capsys, "--paper is of P-KDGAN")
+    out = tmp_path / "s.det"
+    assert main(command(folder, out)) == 0
+    assert_refused(["distill", str(out), str(folder / "good"), "-o", "x", "--boundary", "1"], tmp_path, capsys, "--boundary")
+
+
+def test_the_teacher_comes_first(folder, tmp_path, capsys):
+    teacher, good = str(folder / "knn.det"), str(folder / "good")
+    assert_refused(["distill", "--widths", "1", teacher, good, "-o", str(tmp_path / "s.det")], tmp_path, capsys, "give the teacher first")
+
+
+def test_resume_refuses_another_way_and_another_teacher(folder, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "s.det"
+
+    def press(self, at):
+        signal.raise_signal(signal.SIGINT)
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "wants_log", press)
+        assert main(command(folder, out)) == 130
+    assert_refused([*command(folder, out, method="knn"), "--resume"], tmp_path, capsys, "another teacher")
+    assert_refused([*command(folder, out, "--softness", "2"), "--resume"], tmp_path, capsys, "another distil.softness")
+    assert main([*command(folder, out), "--resume"]) == 0
+
+
+def test_tiny_is_a_config():
+    assert TINY.steps_for(1_000) == 20
+    assert TINY.model_copy(update={"epochs": 2}).steps_for(17) == 2 * 3
