@@ -1,4 +1,5 @@
-"""Write docs/cli.md from what the program itself says: the help of every command, of `fit` for every method, of `distill` for either way.
+"""Write docs/cli.md from what the program itself says: the help of every command, of `fit` for every method, of every study, of `distill`
+for either kind of teacher.
 
 python docs/make_cli.py            write the page
 python docs/make_cli.py --check    exit 1, with a sentence, when the page is stale
@@ -17,6 +18,7 @@ import numpy as np
 
 import novelette
 from novelette.cli import COMMANDS, main
+from novelette.cli_study import STUDIES
 from novelette.methods import METHODS
 
 PAGE = Path(__file__).with_name("cli.md")
@@ -55,7 +57,7 @@ def help_text(*args: str) -> str:
 
 def cli_page() -> str:
     """The whole page, Markdown."""
-    names = [(), *((command,) for command in COMMANDS), *(("fit", method) for method in METHODS)]
+    names = [(), *((command,) for command in COMMANDS), *(("fit", method) for method in METHODS), *(("study", name) for name in STUDIES)]
     names.sort(key=lambda args: (list(COMMANDS).index(args[0]) if args else -1, len(args)))
     sections: list[tuple[str, str]] = []
     for args in names:

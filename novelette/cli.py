@@ -19,6 +19,7 @@ from novelette.cli_compare import compare
 from novelette.cli_deploy import drift, learn
 from novelette.cli_export import export
 from novelette.cli_serve import serve
+from novelette.cli_study import study
 from novelette.cli_train import distill, fit
 from novelette.errors import InputError
 from novelette.saying import STOPPED, refuse_negative, say, skipped, threshold_words
@@ -264,10 +265,11 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "data": data,
     "bench": bench,
     "table": table,
+    "study": study,
 }
 
 
-TRAIN = ("torch", "sklearn", "safetensors", "matplotlib", "pooch", "joblib", "onnx", "onnxscript")
+TRAIN = ("torch", "sklearn", "scipy", "safetensors", "matplotlib", "pooch", "joblib", "onnx", "onnxscript")
 SERVE = ("fastapi", "starlette", "uvicorn", "httptools", "python_multipart", "prometheus_client")
 EXTRAS = {name: extra for extra, names in (("train", TRAIN), ("serve", SERVE)) for name in names}  # which brings what is not there
 
@@ -313,7 +315,7 @@ def _run(args: list[str]) -> int:
         return 0
     if args[0] not in COMMANDS:
         raise InputError(f"there is no command {args[0]!r}: choose one of {', '.join(COMMANDS)}")
-    if args[0] in ("fit", "distill"):  # these know their settings only when they are called
+    if args[0] in ("fit", "distill", "study"):  # these know their settings only when they are called
         return COMMANDS[args[0]](args[1:])
     return parse(COMMANDS[args[0]], args[1:], args[0])
 

@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -100,6 +100,11 @@ Plot = Dots | Lines
 
 def draw(plot: Plot) -> tuple[bytes, bytes]:
     """A plot as SVG and as PNG."""
+    return drawn(lambda figure: _dots(figure, plot) if isinstance(plot, Dots) else _lines(figure, plot))
+
+
+def drawn(paint: Callable[["Figure"], None]) -> tuple[bytes, bytes]:
+    """What `paint` draws on an empty figure, in this house's style, as SVG and as PNG."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -109,10 +114,7 @@ def draw(plot: Plot) -> tuple[bytes, bytes]:
         matplotlib.rcParams.update(STYLE)
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
-        if isinstance(plot, Dots):
-            _dots(figure, plot)
-        else:
-            _lines(figure, plot)
+        paint(figure)
         return _bytes(figure, "svg", {"Date": None, "Creator": None}), _bytes(figure, "png", {"Software": None})
 
 

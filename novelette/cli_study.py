@@ -1,0 +1,68 @@
+"""`novelette study`: the technical report's small experiments, a function each."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from novelette.arguments import Flag, Output, parse
+from novelette.errors import InputError
+from novelette.saying import say
+
+if TYPE_CHECKING:
+    from novelette.studies.page import Study
+
+
+def study(args: Sequence[str]) -> int:
+    """Run one of the technical report's small experiments, and write a page with its plots.
+
+    novelette study NAME -o FOLDER ...; novelette study NAME --help lists its arguments."""
+    if not args or args[0] in ("-h", "--help"):
+        print("usage: novelette study NAME -o FOLDER ...\n")
+        print((study.__doc__ or "").splitlines()[0] + "\n")
+        for name, command in STUDIES.items():
+            print(f"  {name:<11} {(command.__doc__ or '').splitlines()[0]}")
+        return 0
+    if args[0] not in STUDIES:
+        raise InputError(f"there is no study {args[0]!r}: choose one of {', '.join(STUDIES)}")
+    return parse(STUDIES[args[0]], args[1:], f"study {args[0]}")
+
+
+def linear_gan(output: Output, steps: int = 4000, seeds: int = 5, force: Flag = False) -> int:
+    """A GAN of two matrices: its gradients derived anew, its flow, and whether it finds principal components.
+
+    Args:
+        output: a folder for the page and its plots.
+        steps: of training, where a linear autoencoder stands beside it. (from 100 to 1,000,000)
+        seeds: how many of each are trained. (from 1 to 100)
+        force: replace a page that is there.
+    """
+    from novelette.studies.linear_gan_page import study
+
+    _between("--steps", steps, 100, 1_000_000)
+    _between("--seeds", seeds, 1, 100)
+    command = f"novelette study linear-gan --steps {steps} --seeds {seeds}"
+    return _made("linear-gan", output, force, lambda: study(steps=steps, seeds=seeds, command=command))
+
+
+STUDIES: dict[str, Callable[..., int]] = {"linear-gan": linear_gan}
+
+
+def _between(option: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise InputError(f"{option} {value:,} is not from {low:,} to {high:,}")
+
+
+def _made(name: str, output: Path, force: bool, make: "Callable[[], Study]") -> int:
+    """Run a study, write its page, and print its table."""
+    from novelette.compare.findings import text_table
+    from novelette.studies import page
+    from novelette.words import seconds_words
+
+    page.check(output, name, force=force)
+    began = time.monotonic()
+    made = make()
+    path = page.write(made, output)
+    print("\n".join(text_table(made.heads, made.lines)))
+    say(f"{path}: {len(made.pictures)} plots beside it, each as .svg and .png; {seconds_words(time.monotonic() - began)}")
+    return 0

@@ -1,0 +1,52 @@
+"""`novelette study`: its pages, and what is refused."""
+
+import re
+
+import pytest
+
+from novelette.cli import main
+from novelette.cli_study import STUDIES
+from novelette.studies import page
+
+
+def refused(argv, capsys):
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    return err
+
+
+def test_an_unknown_study_is_refused_with_those_there_are(capsys):
+    assert "there is no study 'nothing': choose one of linear-gan" in refused(["study", "nothing"], capsys)
+
+
+def test_the_studies_are_listed(capsys):
+    assert main(["study"]) == 0
+    out = capsys.readouterr().out
+    assert all(re.search(rf"^  {name} +\w.+\.$", out, re.MULTILINE) for name in STUDIES)
+
+
+def test_a_page_that_is_there_is_not_replaced_unless_asked(tmp_path, capsys):
+    (tmp_path / "linear-gan.md").write_text("mine")
+    assert "linear-gan.md exists: give --force" in refused(["study", "linear-gan", "-o", str(tmp_path)], capsys)
+    assert (tmp_path / "linear-gan.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("option", "value"), [("--steps", "3"), ("--seeds", "0")])
+def test_a_number_out_of_its_range_is_refused(option, value, tmp_path, capsys):
+    assert f"{option} {value} is not from" in refused(["study", "linear-gan", "-o", str(tmp_path), option, value], capsys)
+
+
+def test_a_page_names_its_table_its_plots_and_its_command(tmp_path):
+    picture = page.Picture("dots", "Two dots", lambda figure: figure.subplots().plot([0, 1], [1, 0], "o"))
+    made = page.Study("tiny", "Tiny", "Some words.", ["what", "how many"], [["dots", "2"]], [picture], "So it is.", "novelette study tiny")
+    path = page.write(made, tmp_path / "a" / "b")
+    assert path.read_text() == (
+        "# Tiny\n\nSome words.\n\n| what | how many |\n| --- | ---: |\n| dots | 2 |\n\n"
+        "![Two dots](tiny-dots.svg)\n\n*Two dots.*\n\nSo it is.\n\nMade by `novelette study tiny`.\n"
+    )
+    assert {file.name for file in path.parent.iterdir()} == {"tiny.md", "tiny-dots.svg", "tiny-dots.png"}
+    before = (path.parent / "tiny-dots.svg").read_bytes()
+    page.write(made, path.parent)
+    assert (path.parent / "tiny-dots.svg").read_bytes() == before
