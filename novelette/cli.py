@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
@@ -201,7 +201,7 @@ def bench(
     address: Annotated[str | None, arg(metavar="HOST:PORT")] = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu",
 ) -> int:
-    """Run a grid of (class, seed, detector) by a protocol; what has a record is not run again. Then print its table.
+    """Run a grid of (class, seed, detector) by a protocol, or of classifiers; what has a record is not run again. Then print its table.
 
     Args:
         file: a bench file, such as benchmarks/mnist-small.toml.
@@ -215,12 +215,19 @@ def bench(
     from novelette.bench.engine import run_bench
     from novelette.bench.found import find
     from novelette.bench.table import table as table_of
+    from novelette.classify import grid, pages
 
     if not 1 <= jobs <= 256:
         raise InputError(f"--jobs {jobs} is not from 1 to 256")
-    found = find(file, results)
-    records = run_bench(found.bench, results, data_roots=data_root, jobs=jobs, engine=engine, address=address, device=device, bar=True)
-    print(table_of(found.bench, records, found.rows_beside))
+    where: Any = {"data_roots": data_root, "jobs": jobs, "engine": engine, "address": address, "device": device, "bar": True}
+    if grid.is_grid(file):
+        of_classifiers = grid.read_grid(file)
+        records = grid.run_grid(of_classifiers, results, **where)
+        print(pages.table(of_classifiers, records))
+    else:
+        found = find(file, results)
+        records = run_bench(found.bench, results, **where)
+        print(table_of(found.bench, records, found.rows_beside))
     return 1 if any("error" in record for record in records) else 0
 
 
@@ -239,8 +246,9 @@ def table(
         output: a folder for the page, NAME.md, and its plots, NAME-*.svg and .png; printed as Markdown without plots if not given.
     """
     from novelette.bench.page import make, text_of, write
+    from novelette.classify import pages
 
-    page = make(name, benchmarks, results)
+    page = (pages.make if pages.of_classifiers(name, benchmarks) else make)(name, benchmarks, results)
     if output is None:
         print(text_of(page, figures=False), end="")
     else:

@@ -443,7 +443,7 @@ def test_damaged_records_are_named(place, capsys):
     [
         (HEAD + KNN + 'paper = "OCSVM"\n', "kNN: there is no published column 'OCSVM': the bench names no published table"),
         (HEAD + 'published = "pkdgan-mnist"\n' + KNN + 'paper = "X"\n', "there is no published column 'X': choose from OCSVM, KDE"),
-        (HEAD + 'published = "mine"\n' + KNN, "there are no published figures 'mine': choose from piad-ablation"),
+        (HEAD + 'published = "mine"\n' + KNN, "there are no published figures 'mine': choose from kdgan-compression"),
         (HEAD + 'beside = ["gone"]\n' + KNN, "there is no bench file"),
         ("name = ", "b.toml is not a TOML file"),
         ('name = "b"\ntitle = "B"\nbenches = []\n', "benches"),

@@ -209,7 +209,6 @@ def kept(teacher: Run | None, bench: Bench, known: Known, images: torch.Tensor) 
 
 def stamp(bench: Bench, run: Run, known: Known, device: torch.device) -> dict[str, Any]:
     """What every record says of where it comes from."""
-    on = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
     return {
         "key": run.key(bench, known.title),
         "bench": bench.name,
@@ -222,10 +221,17 @@ def stamp(bench: Bench, run: Run, known: Known, device: torch.device) -> dict[st
         "config": run.settings(),
         "epoch": "last",
         "size": bench.size,
+    } | circumstances(device, bench.threads, known.commit)
+
+
+def circumstances(device: torch.device, threads: int, commit: str | None) -> dict[str, Any]:
+    """Where, when and by what program a run was carried out."""
+    on = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
+    return {
         "device": on,
-        "threads": bench.threads,
+        "threads": threads,
         "load": round(os.getloadavg()[0], 1),
-        "commit": known.commit,
+        "commit": commit,
         "versions": {name: version(name) for name in ("novelette", "torch", "numpy")} | {"python": platform.python_version()},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -12,7 +12,6 @@ import numpy as np
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.typing import NDArray
 
-from novelette.bench.runs import Bench, Run
 from novelette.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 EngineName = Literal["joblib", "ray"]
 Ended = list[dict[str, Any]]  # the records of one stack
-Call = Callable[[Bench, list[Run], NDArray[np.uint8], "Known", str], Ended]
+Call = Callable[[Any, list[Any], NDArray[np.uint8], "Known", str], Ended]  # bench and runs are of detectors or of classifiers
 
 
 def check_engine(engine: EngineName, address: str | None) -> None:
@@ -44,8 +43,8 @@ def check_engine(engine: EngineName, address: str | None) -> None:
 
 def fan_out(
     call: Call,
-    waves: Iterable[list[list[Run]]],
-    bench: Bench,
+    waves: Iterable[list[list[Any]]],
+    bench: Any,
     pixels: NDArray[np.uint8],
     known: "Known",
     device: str,

@@ -63,13 +63,14 @@ class Dots:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a panel.   Attributes: colour: its number."""
+    """A line of a panel.   Attributes: colour: its number.   spread: of each y, drawn as a band about the line."""
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
     colour: int
     dashed: bool = False
+    spread: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,9 @@ def _panel(axes: "Axes", plot: Lines, lines: Sequence[Line]) -> None:
     for line in lines:
         marker: dict[str, Any] = {"marker": "o", "markersize": 3} if len(line.x) <= FEW_POINTS else {}
         axes.plot(line.x, line.y, **_look(line), **marker)
+        if line.spread:
+            low, high = ([y + sign * s for y, s in zip(line.y, line.spread, strict=True)] for sign in (-1, 1))
+            axes.fill_between(line.x, low, high, color=_look(line)["color"], alpha=0.15, linewidth=0)
     if plot.at:
         axes.set_xscale("log", base=2)
         axes.set_xticks(list(plot.at), [f"{x:g}" for x in plot.at])

@@ -35,13 +35,13 @@ def _lines(found: Found) -> list[str]:
     return [
         f"- runs: {len(good)} of {found.runs}"
         + (f"; {missing} are missing or failed, and no mean has a class without a run" if missing else ""),
-        f"- data: {_each(good, 'data')}, protocol `{found.bench.protocol}`, {found.bench.size} px; seeds {_each(good, 'seed')}",
-        f"- on: {_each(good, 'device')}; threads a run: {_each(good, 'threads')}; stacked runs: {_each(good, 'stacked')}",
+        f"- data: {each(good, 'data')}, protocol `{found.bench.protocol}`, {found.bench.size} px; seeds {each(good, 'seed')}",
+        f"- on: {each(good, 'device')}; threads a run: {each(good, 'threads')}; stacked runs: {each(good, 'stacked')}",
         f"- training: {seconds_words(hours)} in all, on {' to '.join(dict.fromkeys((days[0], days[-1])))}",
-        f"- commits: {_each(good, 'commit')}; versions: {', '.join(sorted(versions))}",
+        f"- commits: {each(good, 'commit')}; versions: {', '.join(sorted(versions))}",
     ]
 
 
-def _each(records: Iterable[Record], field: str) -> str:
+def each(records: Iterable[Record], field: str) -> str:
     """Every value of a field, once."""
     return ", ".join(map(str, sorted({record[field] for record in records}, key=lambda value: (isinstance(value, str), value or 0))))

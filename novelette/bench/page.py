@@ -57,7 +57,7 @@ def make(name: str, benchmarks: Path, results: Path) -> Made:
 
     Raises: InputError for an unknown name, a file that is wrong, damaged records, or none at all.
     """
-    page = _page_of(name, benchmarks)
+    page = read_page(name, benchmarks)
     every = [find(benchmarks / f"{bench}.toml", results, page.published) for bench in page.benches]
     some = [found for found in every if found.good]
     if not some:
@@ -77,7 +77,7 @@ def make(name: str, benchmarks: Path, results: Path) -> Made:
     return Made(name, title, text, parts, origins(every, benchmarks.name, name))
 
 
-def _page_of(name: str, benchmarks: Path) -> Page:
+def read_page(name: str, benchmarks: Path) -> Page:
     """A page's file, or the page of one bench alone."""
     path = benchmarks / f"{name}.toml"
     if not path.is_file() or path.parent != benchmarks:

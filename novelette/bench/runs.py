@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -200,8 +201,11 @@ def stacks(bench: Bench, runs: list[Run]) -> list[list[Run]]:
     return groups
 
 
-def current(bench: Bench, title: str, runs: list[Run], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The record of each run that has one, in the runs' order and under the bench's labels: its last success, or its last failure."""
+def current(bench: Any, title: str, runs: Sequence[Any], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The record of each run that has one, in the runs' order and under the bench's labels: its last success, or its last failure.
+
+    Args: bench, runs: of detectors or of classifiers.
+    """
     by_key: dict[str, dict[str, Any]] = {}
     for record in records:
         if "error" not in record or "error" in by_key.get(record["key"], record):
@@ -211,10 +215,13 @@ def current(bench: Bench, title: str, runs: list[Run], records: list[dict[str, A
 
 
 class Records:
-    """The records of one bench: `results/<name>.jsonl`, a line a run, appended whole."""
+    """The records of one bench: `results/<name>.jsonl`, a line a run, appended whole.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Args: figure: what a record has unless its run failed.   cell: what tells the runs of a row apart.
+    """
+
+    def __init__(self, path: Path, figure: str = "auroc", cell: tuple[str, ...] = ("normal", "seed")) -> None:
+        self.path, self.figure, self.cell = path, figure, cell
 
     def read(self) -> list[dict[str, Any]]:
         """Every record, but half a line at the end, which a killed process leaves and `append` takes away.
@@ -226,7 +233,7 @@ class Records:
         records = []
         lines = self.path.read_bytes().splitlines(keepends=True)
         for number, line in enumerate(lines, 1):
-            record = record_of(line)
+            record = self._record_of(line)
             if record is not None:
                 records.append(record)
             elif number < len(lines) or line.endswith(b"\n"):
@@ -241,7 +248,7 @@ class Records:
             file.seek(0)
             content = file.read()
             end = content.rfind(b"\n") + 1
-            if record_of(content[end:]) is not None:  # a hand left out the last line's end
+            if self._record_of(content[end:]) is not None:  # a hand left out the last line's end
                 end, text = len(content), b"\n" + text
             elif end < len(content):  # a killed process left half a line
                 file.truncate(end)
@@ -253,12 +260,12 @@ class Records:
                 file.truncate(end)
                 raise OSError(error.errno, error.strerror, str(self.path)) from error
 
-
-def record_of(line: bytes) -> dict[str, Any] | None:
-    """The record of a line, None when the line is damaged."""
-    try:
-        record = json.loads(line)
-        record["key"], record["label"], record["normal"], record["seed"], record["error" if "error" in record else "auroc"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return record
+    def _record_of(self, line: bytes) -> dict[str, Any] | None:
+        """The record of a line, None when the line is damaged."""
+        try:
+            record: dict[str, Any] = json.loads(line)
+            for name in ("key", "label", *self.cell, "error" if "error" in record else self.figure):
+                record[name]
+        except (ValueError, KeyError, TypeError):
+            return None
+        return record

@@ -29,7 +29,7 @@ def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: i
     """
     a, pictures, y_of = config, Pictures(images.to(device), config, seed), labels.to(device)
     c, peer = enter((a.classifier, a.classifier), images, classes, a, seed, device)
-    turns = Turns(len(images), a.batch_size, a.pretraining, a.epochs, {"c": a.passes_c}, seed)
+    turns = Turns(len(images), a, seed)
     for step in run.steps(len(turns), parts({"c": c, "peer": peer}), seed=seed, images=turns.batch_size):
         who, epoch, taken = turns[step]
         i = torch.from_numpy(taken).to(device)

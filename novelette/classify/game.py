@@ -1,29 +1,28 @@
 """The players' moves and their order: what KDGAN and NaGAN have in common (paper 003, Algorithm 1)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import convert_conv2d_weight_memory_format
 from torch.optim import Adam
 
 from novelette.classify import players
 from novelette.classify.concrete import Estimator, draw, log_q
 from novelette.classify.losses import log_made, log_true
 from novelette.classify.pictures import Pictures
-from novelette.classify.recipe import Recipe
+from novelette.classify.recipe import Recipe, Who
 from novelette.training import HasState, Run, descend
-
-Who = Literal["all", "d", "t", "c"]
 
 
 class Player:
     """A network with its optimizer, whose scores of every picture are kept while it stands still."""
 
     def __init__(self, net: nn.Module, learning_rate: float) -> None:
-        self.net = net.train()
+        self.net = convert_conv2d_weight_memory_format(net, torch.channels_last).train()  # a fifth less time, and the same scores
         self.optimizer = Adam(net.parameters(), learning_rate, fused=True)
         self._still: tuple[int, Tensor] | None = None
 
@@ -75,7 +74,9 @@ def play(playing: Mapping[str, Player], losses: Mapping[str, Tensor], run: Run, 
     if run.wants_log(step):
         run.log(step, **{f"loss_{name}": l.detach() for name, l in losses.items()})
     if step + 1 in run.snapshot_steps:
-        run.keep(step + 1, [{name: value.clone() for name, value in playing["c"].net.state_dict().items()}])
+        run.keep(
+            step + 1, [{name: value.clone(memory_format=torch.contiguous_format) for name, value in playing["c"].net.state_dict().items()}]
+        )
 
 
 class Turn(NamedTuple):
@@ -95,10 +96,10 @@ class Turns:
     A pass takes every picture once, in an order that is a function of (seed, pass), but for those that fill no batch.
     """
 
-    def __init__(self, n: int, batch_size: int, pretraining: int, epochs: int, passes: dict[Who, int], seed: int) -> None:
-        self.n, self.batch_size, self.seed = n, min(batch_size, n), seed
-        self.pretraining, self.epochs = pretraining, epochs
-        self.round: list[Who] = [who for who, count in passes.items() for _ in range(count)]
+    def __init__(self, n: int, recipe: Recipe, seed: int) -> None:
+        self.n, self.batch_size, self.seed = n, min(recipe.batch_size, n), seed
+        self.pretraining, self.epochs = recipe.pretraining, recipe.epochs
+        self.round: list[Who] = [who for who, count in recipe.passes().items() for _ in range(count)]
         self.moves = n // self.batch_size  # in a pass
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from novelette.classify.concrete import Estimator
 from novelette.classify.game import Taught, Turns, classification, detection, discrimination, enter, parts, persuasion, play
 from novelette.classify.losses import Distance, distillation
 from novelette.classify.pictures import Pictures
-from novelette.classify.recipe import QUICK, WithTeacher
+from novelette.classify.recipe import QUICK, Who, WithTeacher
 from novelette.settings import setting
 from novelette.training import Run
 
@@ -33,6 +33,9 @@ class Config(WithTeacher, frozen=True, extra="forbid"):
     temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
     last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
 
+    def passes(self) -> dict[Who, int]:
+        return {"d": self.passes_d, "t": self.passes_t, "c": self.passes_c}
+
 
 TINY = Config(**QUICK, passes_d=2, passes_t=1)
 
@@ -50,7 +53,7 @@ def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: i
     a, pictures, y_of = config, Pictures(images.to(device), config, seed), labels.to(device)
     c, t, d = enter((a.classifier, a.teacher, a.teacher), images, classes, a, seed, device)
     playing = {"c": c, "t": t, "d": d}
-    turns = Turns(len(images), a.batch_size, a.pretraining, a.epochs, {"d": a.passes_d, "t": a.passes_t, "c": a.passes_c}, seed)
+    turns = Turns(len(images), a, seed)
     for step in run.steps(len(turns), parts(playing), seed=seed, images=turns.batch_size):
         who, epoch, taken = turns[step]
         i = torch.from_numpy(taken).to(device)

@@ -9,7 +9,7 @@ from novelette.classify.concrete import Estimator
 from novelette.classify.game import Taught, Turns, classification, detection, discrimination, enter, parts, persuasion, play
 from novelette.classify.pictures import Pictures
 from novelette.classify.players import Player
-from novelette.classify.recipe import QUICK, Recipe
+from novelette.classify.recipe import QUICK, Recipe, Who
 from novelette.settings import setting
 from novelette.training import Run
 
@@ -26,6 +26,9 @@ class Config(Recipe, frozen=True, extra="forbid"):
     temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
     last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
 
+    def passes(self) -> dict[Who, int]:
+        return {"d": self.passes_d, "c": self.passes_c}
+
 
 TINY = Config(**QUICK, passes_d=2)
 
@@ -38,7 +41,7 @@ def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: i
     a, pictures, y_of = config, Pictures(images.to(device), config, seed), labels.to(device)
     c, d = enter((a.classifier, a.discriminator), images, classes, a, seed, device)
     playing = {"c": c, "d": d}
-    turns = Turns(len(images), a.batch_size, a.pretraining, a.epochs, {"d": a.passes_d, "c": a.passes_c}, seed)
+    turns = Turns(len(images), a, seed)
     for step in run.steps(len(turns), parts(playing), seed=seed, images=turns.batch_size):
         who, epoch, taken = turns[step]
         i = torch.from_numpy(taken).to(device)

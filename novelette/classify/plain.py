@@ -22,7 +22,7 @@ def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: i
     """Train on images, uint8 (N, C, S, S), and labels, int64 (N,) below `classes`."""
     a, pictures, y_of = config, Pictures(images.to(device), config, seed), labels.to(device)
     (c,) = enter((a.classifier,), images, classes, a, seed, device)
-    turns = Turns(len(images), a.batch_size, a.pretraining, a.epochs, {"c": a.passes_c}, seed)
+    turns = Turns(len(images), a, seed)
     for step in run.steps(len(turns), parts({"c": c}), seed=seed, images=turns.batch_size):
         _, epoch, taken = turns[step]
         i = torch.from_numpy(taken).to(device)

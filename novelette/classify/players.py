@@ -86,7 +86,11 @@ def _convolutions(channels: int, size: int, labels: int, padding: int, dense: in
     widths = [channels, max(1, 32 // divide), max(1, 64 // divide)]
     layers: list[nn.Module] = []
     for c_in, c_out in pairwise(widths):
-        layers += [nn.Conv2d(c_in, c_out, 5, padding=padding), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+        layers += [
+            nn.Conv2d(c_in, c_out, 5, padding=padding),
+            nn.MaxPool2d(2),
+            nn.ReLU(inplace=True),
+        ]  # a quarter of the work of ReLU first
         size = (size - 4 + 2 * padding) // 2
     return [*layers, nn.Flatten(), *_dense(widths[-1] * size * size, dense), nn.Dropout(1 - KEEPS["lenet"]), nn.Linear(dense, labels)]
 

@@ -1,10 +1,12 @@
 """Settings that every way of training a classifier has: its network, the schedule, and what is done to the pictures."""
 
-from typing import Any
+from typing import Any, Literal
 
 from novelette.classify import players
 from novelette.classify.pictures import Augmentation
 from novelette.settings import setting
+
+Who = Literal["all", "d", "t", "c"]  # whose move it is; `all` in pretraining
 
 
 class Recipe(Augmentation, frozen=True, extra="forbid"):
@@ -18,6 +20,10 @@ class Recipe(Augmentation, frozen=True, extra="forbid"):
     passes_c: int = setting(10, "over the pictures in an epoch, of the classifier", ge=1, le=1000)
     batch_size: int = setting(10, "pictures an update (the code: 10, 50 from 1,000 pictures on, 100 for 10,000)", ge=2, le=4096)
     learning_rate: float = setting(5e-4, "Adam's step size, of all networks", gt=0, le=1)
+
+    def passes(self) -> dict[Who, int]:
+        """Over the pictures in an epoch of the method itself, of each player in turn."""
+        return {"c": self.passes_c}
 
 
 class WithTeacher(Recipe, frozen=True, extra="forbid"):

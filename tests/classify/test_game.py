@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from novelette.classify import kdgan, plain
 from novelette.classify.concrete import draw
 from novelette.classify.game import Turns, detection, discrimination, persuasion
 from novelette.classify.losses import distillation, log_made, log_true, value
@@ -107,7 +108,7 @@ def test_logs_of_a_discriminator_stay_finite():
 
 
 def test_turns_follow_algorithm_1():
-    turns = Turns(10, 4, pretraining=1, epochs=2, passes={"d": 2, "t": 1, "c": 1}, seed=0)
+    turns = Turns(10, kdgan.Config(batch_size=4, pretraining=1, epochs=2, passes_d=2, passes_t=1, passes_c=1), seed=0)
     assert len(turns) == 2 * (1 + 2 * 4)  # two moves a pass: 10 pictures have two batches of 4
     assert [turns[i].who for i in range(0, len(turns), 2)] == ["all", "d", "d", "t", "c", "d", "d", "t", "c"]
     assert [turns[i].epoch for i in range(0, len(turns), 2)] == [0, 1, 1, 1, 1, 2, 2, 2, 2]
@@ -115,14 +116,14 @@ def test_turns_follow_algorithm_1():
 
 
 def test_a_pass_takes_a_picture_once():
-    turns = Turns(10, 5, pretraining=2, epochs=1, passes={"d": 1}, seed=4)
+    turns = Turns(10, plain.Config(batch_size=5, pretraining=2, epochs=1, passes_c=1), seed=4)
     for start in (0, 2, 4):
         assert sorted(np.concatenate([turns[start].taken, turns[start + 1].taken]).tolist()) == list(range(10))
     assert turns[0].taken.tolist() != turns[2].taken.tolist()
 
 
 def test_the_temperature_falls_exponentially():
-    turns = Turns(10, 5, pretraining=3, epochs=3, passes={"d": 1}, seed=0)
+    turns = Turns(10, plain.Config(batch_size=5, pretraining=3, epochs=3, passes_c=1), seed=0)
     assert [turns.temperature(epoch, 1.0, 0.01) for epoch in (3, 4, 5)] == pytest.approx([1.0, 0.1, 0.01])
 
 
