@@ -1,19 +1,23 @@
 """Does the complete MobileNet v1 0.25 see what people wrote under photographs? A check of its weights, its padding and its input.
 
-    python benchmarks/mobilenet_photographs.py PHOTOGRAPHS CAPTIONS
+    python benchmarks/mobilenet_photographs.py PHOTOGRAPHS CAPTIONS [--results results]
 
 CAPTIONS: lines of file name, caption number, caption, parted by tabs. A word's classes are ImageNet's, by number. A photograph is of a word
-when two captions of it or more have the word, and not of it when none has.
+when two captions of it or more have the word, and not of it when none has. One JSON line goes to results/mobilenet-photographs.jsonl.
 """
 
 import argparse
+import json
 import re
 from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from novelette.bench.cells import markdown
+from novelette.bench.engine import commit
 from novelette.data.images import Preprocessing, as_tensor, load
 from novelette.data.sources import FolderSource
 from novelette.metrics import auroc
@@ -51,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photographs", type=Path)
     parser.add_argument("captions", type=Path)
+    parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args()
     captions: dict[str, list[str]] = defaultdict(list)
     for line in given.captions.read_text(encoding="utf-8").splitlines():
@@ -60,15 +65,23 @@ def main() -> None:
     files = sorted(captions)
     p = probabilities(files, given.photographs)
     top5 = np.argsort(-p, 1)[:, :5]
-    print(f"{len(files):,} photographs\n\n| captions say | photographs | one of the five likeliest classes | without the word | AUROC |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    rows = {}
     for words, classes in WORDS.items():
         count = np.array([sum(bool(re.search(rf"\b({words})\b", caption)) for caption in captions[file]) for file in files])
         has, hasnt = count >= 2, count == 0
-        hit = np.isin(top5, list(classes)).any(1)
-        known = has | hasnt
+        hit, known = np.isin(top5, list(classes)).any(1), has | hasnt
         area = auroc(p[known][:, list(classes)].sum(1), has[known].astype(int))
-        print(f"| {words.replace('|', ', ')} | {has.sum()} | {hit[has].mean():.0%} | {hit[hasnt].mean():.1%} | {area:.3f} |")
+        rows[words] = {"photographs": int(has.sum()), "hit": float(hit[has].mean()), "hit without": float(hit[hasnt].mean()), "auroc": area}
+    lines = [
+        [words.replace("|", ", "), str(row["photographs"]), f"{row['hit']:.0%}", f"{row['hit without']:.1%}", f"{row['auroc']:.3f}"]
+        for words, row in rows.items()
+    ]
+    heads = ["captions say", "photographs", "one of the five likeliest classes", "without the word", "AUROC of their probability"]
+    print(f"{len(files):,} photographs\n\n{markdown(heads, lines)}")
+    record = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "torch": torch.__version__}
+    record |= {"perceptual": PUBLIC[NAME].title, "photographs": len(files), "words": rows}
+    with (given.results / "mobilenet-photographs.jsonl").open("a") as file:
+        file.write(json.dumps(record) + "\n")
 
 
 if __name__ == "__main__":

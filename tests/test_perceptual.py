@@ -10,6 +10,7 @@ import torch
 from made_weights import made_arrays
 from safetensors.numpy import save_file
 
+from novelette.accounting import count
 from novelette.data import download
 from novelette.data.download import MARKER, Download, File
 from novelette.data.images import Preprocessing, as_tensor
@@ -383,3 +384,13 @@ def test_the_complete_network_knows_dogs_when_it_sees_them():
 
 def test_the_epsilon_is_kerass():
     assert BN_EPS == 0.001
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "size", "numbers", "multiply_adds"),
+    [("mobilenet-0.25", "block-13", 224, 0.21, 41), ("vgg-19", "relu4_2", 32, 5.9, 285), ("mobilenet-0.25", "block-5", 32, 0.01, 0.34)],
+)
+def test_the_networks_are_as_large_as_their_page_says(name, layer, size, numbers, multiply_adds):
+    """In millions, as docs/perceptual.md has them."""
+    cost = count(Perceptual(name, layer).to("meta"), torch.zeros(1, 3, size, size, device="meta"))
+    assert (cost.params / 1e6, cost.macs / 1e6) == pytest.approx((numbers, multiply_adds), rel=0.05)

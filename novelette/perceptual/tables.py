@@ -11,10 +11,10 @@ FILE = "tables.safetensors"
 LEAST_STD = 0.1  # some filters hardly ever answer, and must not count a thousand times for it
 
 
-def filter_table(network: str, layer: str) -> tuple[Tensor, Tensor]:
-    """μ and σ of a layer, (1, F, 1, 1) each; a σ under LEAST_STD times the layer's mean σ is raised to that."""
+def filter_table(network: str, layer: str, least: float = LEAST_STD) -> tuple[Tensor, Tensor]:
+    """μ and σ of a layer, (1, F, 1, 1) each; a σ under `least` times the layer's mean σ is raised to that."""
     mean, std = (_tables()[f"{network}/{layer}/{part}"].float().view(1, -1, 1, 1) for part in ("mean", "std"))
-    return mean, std.clamp_min(LEAST_STD * float(std.mean()))
+    return mean, std.clamp_min(least * float(std.mean()))
 
 
 @cache
