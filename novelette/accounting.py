@@ -15,10 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from novelette.kernels import Kernels
 from novelette.methods.bayes_factor import Odds
 from novelette.methods.certainty import Slope
 from novelette.methods.feature_knn import Near
 from novelette.methods.knn import Neighbours
+from novelette.methods.pca import Residual
+from novelette.vectors import Vectors
 
 NORMALIZATIONS = (nn.GroupNorm, nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.InstanceNorm2d)
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Tanh, nn.Sigmoid)
@@ -97,6 +100,12 @@ def multiply_adds(layer: nn.Module, x: Tensor, out: Tensor) -> int:
             return len(x) * layer.images.numel()
         case Near():  # its vector times every kept one
             return len(x) * layer.vectors.numel()
+        case Kernels():
+            return len(x) * layer.rows.numel()
+        case Vectors():  # to the principal components
+            return 0 if layer.axes is None else len(x) * layer.axes.numel()
+        case Residual(vectors=Vectors(axes=Tensor() as axes)):  # and back
+            return len(x) * axes.numel()
     if next(layer.parameters(recurse=False), None) is not None:
         raise TypeError(f"no rule counts the operations of a {type(layer).__name__}")
     return 0

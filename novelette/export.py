@@ -21,13 +21,12 @@ from novelette.comparing import compare, pictures_to_compare
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.graph import Graph
-from novelette.methods import bayes_factor, certainty, contextual, ede_gan, feature_knn, knn, piad
+from novelette.methods import certainty, ede_gan, feature_knn, kde, knn, oc_svm
 from novelette.on_demand import ASKED, heatmap_on_demand
 from novelette.runtime import BATCH_SIZE, Runtime
 
 KNN_BYTES = 64 * 2**20  # of kept training pictures or vectors; of pictures onnxruntime holds some twelve times as much once it is loaded
 KNN_CANDIDATES = 2**19  # k times the numbers of an image: a gigabyte a batch
-AS_THEY_ARE = (bayes_factor.Scorer, contextual.Scorer, piad.Scorer)  # their graphs are their networks, whatever the settings
 KEPT = ("title", "pictures", "n_training", "created", "versions")  # of a detector's provenance: nothing that names a folder
 
 
@@ -62,24 +61,24 @@ def compared(detector: Detector, pictures: Any = None) -> tuple[Bundle, Checked]
 def why_not(detector: Detector) -> str | None:
     """Why a detector has no graph, in a few words; None where it has one."""
     scorer = detector.scorer
-    if isinstance(scorer, ede_gan.Scorer):
-        if scorer.needs_its_batch:
-            return "--norm batch --statistics batch scores a picture by its batch, a bundle scores each by itself; fit with --norm image"
-        return None
-    if isinstance(scorer, AS_THEY_ARE):
-        return None
-    if isinstance(scorer, certainty.Scorer):
-        return "--reading gradient differentiates the network, and a graph does not" if scorer.config.reading == "gradient" else None
-    if not isinstance(scorer, knn.Scorer | feature_knn.Scorer):
-        return f"novelette has no graph of the method {detector.method} yet"
+    if scorer.module() is None:
+        return f"novelette has no graph of the method {detector.method}"
+    if isinstance(scorer, ede_gan.Scorer) and scorer.needs_its_batch:
+        return "--norm batch --statistics batch scores a picture by its batch, a bundle scores each by itself; fit with --norm image"
+    if isinstance(scorer, certainty.Scorer) and scorer.config.reading == "gradient":
+        return "--reading gradient differentiates the network, and a graph does not"
     if isinstance(scorer, knn.Scorer):
-        kept, what = scorer.neighbours.images, "training pictures"
+        kept, what, k = scorer.neighbours.images, "training pictures", scorer.config.k
+    elif isinstance(scorer, feature_knn.Scorer):
+        kept, what, k = scorer.scoring.vectors, "vectors of training pictures", scorer.config.k
+    elif isinstance(scorer, kde.Scorer | oc_svm.Scorer):
+        kept, what, k = scorer.kernels.rows, "vectors of training pictures", 0
     else:
-        kept, what = scorer.scoring.vectors, "vectors of training pictures"
+        return None
     if kept.nbytes > KNN_BYTES:
         return f"its {kept.nbytes / 2**20:,.0f} MiB of {what} would be in the bundle, and {KNN_BYTES >> 20} are the most"
-    if scorer.config.k * kept[0].numel() > KNN_CANDIDATES:
-        return f"--k {scorer.config.k} times {kept[0].numel():,} numbers an image is more than {KNN_CANDIDATES:,}, the most"
+    if k * kept[0].numel() > KNN_CANDIDATES:
+        return f"--k {k} times {kept[0].numel():,} numbers an image is more than {KNN_CANDIDATES:,}, the most"
     return None
 
 

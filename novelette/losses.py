@@ -53,6 +53,12 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return (softplus(-real) + softplus(fake)) / 2
 
 
+def mean_squared(a: Tensor, b: Tensor) -> Tensor:
+    """⟨(a - b)²⟩, one value per image.   Args: a, b: (N, ...).   Returns: (N,).   Raises: ValueError when their shapes differ."""
+    same_shape(a, b)
+    return (a - b).square().flatten(1).mean(1)
+
+
 def contrast_loss(s: Tensor, s_novel: Tensor) -> Tensor:
     """Cross-entropy of normal against made-up novel images where exp(-s) is the probability of being normal, one value per pair.
 

@@ -16,6 +16,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from novelette.errors import InputError
+
 Norm = Literal["image", "batch"]
 
 
@@ -38,6 +40,14 @@ def block_widths(widths: Sequence[int], size: int, cap: int = 256) -> tuple[int,
             f"--widths {shown} names {len(widths)} blocks, but images of {size} px need {blocks}: give {blocks} numbers or one"
         )
     return tuple(widths)
+
+
+def asked_widths(widths: Sequence[int], size: int) -> tuple[int, ...]:
+    """`block_widths` of a person's --widths. Raises: InputError where it raises ValueError."""
+    try:
+        return block_widths(widths, size)
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def normalization(channels: int, norm: Norm) -> nn.Module:
@@ -120,6 +130,15 @@ def draw_weights(net: nn.Module, rngs: Sequence[torch.Generator], models: Iterab
             weights[m].copy_(torch.empty(weights[m].shape).normal_(mean, 0.02, generator=rngs[m]))
             if biases is not None:
                 biases[m].zero_()
+
+
+def draw_xavier_weights(net: nn.Module, rng: torch.Generator) -> None:
+    """Draw the weights anew, in place, by Xavier's uniform rule, ±√(6 / (fan_in + fan_out)); biases 0."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.weight.data.copy_(nn.init.xavier_uniform_(torch.empty(layer.weight.shape), generator=rng))
+            if layer.bias is not None:
+                layer.bias.data.zero_()
 
 
 def each(t: Tensor, models: int) -> Tensor:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -53,6 +53,14 @@ class HasState(Protocol):
 
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
+
+
+@runtime_checkable
+class HasSteps(Protocol):
+    """A configuration whose training is a number of steps."""
+
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
 
 
 @dataclass

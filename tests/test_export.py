@@ -17,7 +17,23 @@ from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.export import export_detector, why_not
 from novelette.graph import Verdict
-from novelette.methods import METHODS, bayes_factor, certainty, contextual, ede_gan, feature_knn, knn, piad
+from novelette.methods import (
+    METHODS,
+    autoencoder,
+    bayes_factor,
+    certainty,
+    contextual,
+    deep_svdd,
+    ede_gan,
+    feature_knn,
+    kde,
+    knn,
+    lsa,
+    oc_svm,
+    pca,
+    piad,
+    vae,
+)
 from novelette.training import Run
 
 CPU = torch.device("cpu")
@@ -30,6 +46,13 @@ CONFIGS = {
     "knn": ("knn", knn.Config()),
     "knn euclidean kth": ("knn", knn.Config(metric="euclidean", reduce="kth", k=3)),
     "knn of fewer than twice k": ("knn", knn.Config(k=40)),
+    "kde": ("kde", kde.Config()),
+    "oc-svm": ("oc-svm", oc_svm.Config(contrast="l1")),
+    "pca": ("pca", pca.Config(variance=0.9)),
+    "autoencoder": ("autoencoder", autoencoder.TINY),
+    "deep-svdd": ("deep-svdd", deep_svdd.TINY),
+    "lsa": ("lsa", lsa.TINY),
+    "vae": ("vae", vae.TINY.model_copy(update={"steps": 4})),
     "feature-knn": ("feature-knn", feature_knn.Config(layer="block-5", side=64)),
     "piad": ("piad", piad.TINY.model_copy(update={"steps": 2})),
     "piad, mse": ("piad", piad.TINY.model_copy(update={"steps": 2, "loss": "mse"})),
@@ -152,7 +175,11 @@ def test_a_gradient_has_no_graph():
 
 def test_too_many_training_pictures_have_no_graph(tmp_path, monkeypatch):
     monkeypatch.setattr("novelette.export.KNN_BYTES", 32 * 32)
-    for name, what in (("knn", "training pictures"), ("feature-knn", "vectors of training pictures")):
+    for name, what in (
+        ("knn", "training pictures"),
+        ("feature-knn", "vectors of training pictures"),
+        ("kde", "vectors of training pictures"),
+    ):
         with pytest.raises(InputError, match=f"MiB of {what} would be in the bundle"):
             export_detector(detector(name), tmp_path / "a.bundle")
     assert not any(tmp_path.iterdir())

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any
 
@@ -66,7 +66,8 @@ class Printed:
     """Several tables as one.
 
     Attributes:
-        columns: by name; of two tables that have one of the same name, the first's.
+        columns: by name. Of two tables that have one of the same name, the first's; where classes have other figures in the second, that
+            one too, as `NAME, PAPER`.
         gains: by data set, in per cent, each with its `source`.
     """
 
@@ -90,9 +91,17 @@ def printed(names: Sequence[str]) -> Printed:
         table = published(name)
         for column, figures in table.get("columns", {}).items():
             of_classes = len(set(figures) - {"mean"})
-            columns.setdefault(column, Column(column, table["source"], figures, of_classes or table["classes"]))
+            here = Column(column, table["source"], figures, of_classes or table["classes"])
+            if _part(columns.get(column, here).by_class, here.by_class):
+                here = replace(here, name=f"{column}, {here.source.partition(',')[0]}")
+            columns.setdefault(here.name, here)
         costs |= table.get("costs", {})
         gains |= {data: own | {"source": table["source"]} for data, own in table.get("gains", {}).items()}
     for name in set(costs) & set(columns):
         columns[name].cost.update(costs[name])
     return Printed(columns, gains)
+
+
+def _part(a: dict[str, float], b: dict[str, float]) -> bool:
+    """Whether some class has another figure in one than in the other."""
+    return any(a[normal] != b[normal] for normal in a.keys() & b.keys())

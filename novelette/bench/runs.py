@@ -20,8 +20,9 @@ from novelette.distill import progressive, scores
 from novelette.distill.detectors import way
 from novelette.errors import InputError
 from novelette.fitting import adjusted, configured
-from novelette.methods import METHODS, ede_gan, piad
+from novelette.methods import METHODS
 from novelette.settings import explain
+from novelette.training import HasSteps
 
 Names = Annotated[
     tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given or ())
@@ -113,7 +114,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
 
     def snapshot_steps(self, config: BaseModel, images: int) -> frozenset[int]:
         """The steps after which a run on so many images keeps a snapshot for its curve; the last one is its end."""
-        if not self.curve or not isinstance(config, ede_gan.Config | piad.Config | progressive.Config | scores.Config):
+        if not self.curve or not isinstance(config, HasSteps):
             return frozenset()
         phases = len(config.structures()) if isinstance(config, progressive.Config) else 1
         total = config.steps_for(images) * phases

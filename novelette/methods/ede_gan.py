@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.losses import contrast_loss, discriminator_loss, generator_loss, reconstruction_l1
-from novelette.nets import Decoder, Encoder, block_widths, draw_weights, each, per_model
+from novelette.nets import Decoder, Encoder, asked_widths, block_widths, draw_weights, each, per_model
 from novelette.settings import Widths, setting
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
@@ -127,10 +127,7 @@ class Gan:
     """
 
     def __init__(self, config: Config, channels: int, size: int, device: torch.device, models: int = 1) -> None:
-        try:
-            block_widths(config.widths, size)
-        except ValueError as error:
-            raise InputError(str(error)) from error
+        asked_widths(config.widths, size)
         self.config, self.channels, self.size, self.models = config, channels, size, models
         self.net = Generator(config, channels, size, models).to(device).train()
         self.critic = Discriminator(config, channels, size, models).to(device).train()

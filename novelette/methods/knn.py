@@ -1,6 +1,6 @@
 """k-nearest-neighbours on pixels: the baseline that every detector has to beat.
 
-Novelty is the mean distance to the k nearest training images, or the distance to the k-th.
+Novelty is the mean, or the sum, of the distances to the k nearest training images, or the distance to the k-th.
 """
 
 from typing import Literal
@@ -13,6 +13,7 @@ from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.settings import setting
 from novelette.training import Run
+from novelette.vectors import normalized
 
 PAPER = "Ramaswamy, Rastogi, Shim: Efficient algorithms for mining outliers from large data sets (SIGMOD 2000); a technical report, 2.1"
 
@@ -27,15 +28,17 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     metric: Literal["cosine", "euclidean"] = setting(
         "cosine", "distance between unit vectors of pixels less the picture's own mean, or between the pixels"
     )
-    reduce: Literal["mean", "kth"] = setting("mean", "the score is the mean distance to the k nearest, or the k-th distance")
+    reduce: Literal["mean", "sum", "kth"] = setting(
+        "mean", "the score is the mean or the sum of the k nearest distances, or the k-th distance"
+    )
 
 
 TINY = Config(k=3)
 
 
 def paper() -> Config:
-    """Plain Euclidean distances, as in the technical report's survey."""
-    return Config(metric="euclidean")
+    """The technical report's, section 2.1: the sum of plain Euclidean distances; its threshold α is calibration's."""
+    return Config(metric="euclidean", reduce="sum")
 
 
 def fit(
@@ -49,11 +52,7 @@ def fit(
 
 def vectors(images: Tensor, metric: str) -> Tensor:
     """Images (N, C, S, S) in [-1, 1] as rows (N, C * S * S): as they are, or less their mean and scaled to length 1."""
-    rows = images.flatten(1)
-    if metric == "cosine":
-        rows = rows - rows.mean(1, keepdim=True)
-        rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-6)
-    return rows
+    return normalized(images, "l2" if metric == "cosine" else "none")
 
 
 class Rows:
@@ -106,7 +105,7 @@ class Scorer:
 
     @torch.inference_mode()
     def score(self, x: Tensor) -> Tensor:
-        """Mean, or k-th, distance to the k nearest training images: (N, C, S, S) in [-1, 1] -> (N,)."""
+        """The k nearest training images' distances as one number, by `reduce`: (N, C, S, S) in [-1, 1] -> (N,)."""
         return torch.cat([self.neighbours(part) for part in x.split(QUERIES)])
 
     @torch.inference_mode()
@@ -159,5 +158,14 @@ class Neighbours(nn.Module):
 
     def forward(self, x: Tensor, skip: int = 0) -> Tensor:
         d, _ = nearest(vectors(x, self.config.metric), self.rows, min(self.config.k + skip, len(self.rows)))
-        d = d[:, min(skip, d.shape[1] - 1) :]
-        return d.mean(1) if self.config.reduce == "mean" else d[:, -1]
+        return reduced(d[:, min(skip, d.shape[1] - 1) :], self.config.reduce)
+
+
+def reduced(distances: Tensor, how: str) -> Tensor:
+    """Distances to the nearest, (N, k), nearest first, as scores (N,): their mean, their sum, or the last."""
+    match how:
+        case "mean":
+            return distances.mean(1)
+        case "sum":
+            return distances.sum(1)
+    return distances[:, -1]

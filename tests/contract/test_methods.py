@@ -15,8 +15,8 @@ from novelette.training import Run
 
 PAGES = Path(__file__).parents[2] / "docs" / "methods"
 CPU = torch.device("cpu")
-WITHOUT_CHANCE = {"bayes-factor", "feature-knn", "knn"}  # nothing is drawn: another seed gives the same scores
-WITH_MEMORY = {"bayes-factor", "feature-knn", "knn"}  # of each training picture by itself, so that its own score must leave it out
+WITHOUT_CHANCE = {"bayes-factor", "feature-knn", "kde", "knn", "oc-svm", "pca"}  # nothing is drawn: another seed gives the same scores
+WITH_MEMORY = {"bayes-factor", "feature-knn", "kde", "knn"}  # of each training picture by itself, so that its own score must leave it out
 KNOWN_FAILURES = {"certainty": "It is certain of noise"}  # what a method's own paper found, by a heading of its page
 BATCH = 1e-5  # relative: the order of float32 sums in a convolution or a product of matrices may change with the batch
 

@@ -28,11 +28,11 @@ def oracle(train, test, k, metric, reduce):
         rows = [r - r.mean(1, keepdims=True) for r in rows]
         rows = [r / np.linalg.norm(r, axis=1, keepdims=True) for r in rows]
     d, _ = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(rows[0]).kneighbors(rows[1])
-    return d.mean(1) if reduce == "mean" else d[:, -1]
+    return {"mean": d.mean(1), "sum": d.sum(1), "kth": d[:, -1]}[reduce]
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-@pytest.mark.parametrize("reduce", ["mean", "kth"])
+@pytest.mark.parametrize("reduce", ["mean", "sum", "kth"])
 @pytest.mark.parametrize("k", [1, 5])
 def test_scores_are_scikit_learns(metric, reduce, k):
     train, test = pictures(60, channels=3), pictures(25, channels=3, seed=1)
@@ -164,5 +164,5 @@ def test_state_of_another_shape_is_refused(shape):
         knn.Scorer.from_state(knn.Config(), {"images": torch.zeros(shape, dtype=torch.uint8)}, 1, 8)
 
 
-def test_the_papers_recipe_is_plain_distances():
-    assert knn.paper().metric == "euclidean"
+def test_the_reports_recipe_is_the_sum_of_plain_distances():
+    assert (knn.paper().metric, knn.paper().reduce) == ("euclidean", "sum")

@@ -1,0 +1,152 @@
+"""An autoencoder of two layers: a picture is novel when it is not made again from its code.
+
+The technical report (paper 002), sections 2.4 and A.3, with the two kinds that its section 4 names: the denoising autoencoder is given
+noisy pictures to clean, the contractive one keeps ∂h/∂x small.
+"""
+
+import copy
+from typing import Literal
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from novelette.losses import mean_squared
+from novelette.nets import draw_xavier_weights
+from novelette.settings import setting
+from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.watch import Watch
+
+PAPER = (
+    "A technical report on deep learning and GANs for novelty detection, 2.4; Alain, Bengio: What regularized auto-encoders learn (2014)"
+)
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """The length was chosen on held-out training pictures of MNIST."""
+
+    hidden: int = setting(64, "numbers of the code", ge=1, le=8192)
+    denoising: float = setting(
+        0.0, "standard deviation of Gaussian noise on what is encoded in training; pixels go from -1 to 1", ge=0, le=10
+    )
+    contractive: float = setting(0.0, "weight of the squared norm of the code's derivative ‖∂h/∂x‖²", ge=0, le=1e4)
+    steps: int = setting(4_000, "updates", ge=1, le=100_000_000)
+    batch_size: int = setting(64, "pictures an update", ge=1, le=4096)
+    learning_rate: float = setting(2e-3, "Adam's step size", gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
+
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
+        return self.steps
+
+
+TINY = Config(hidden=8, steps=60, batch_size=8)
+
+
+def paper() -> Config:
+    """The report states no more than two layers and the mean squared error."""
+    return Config()
+
+
+class Autoencoder(nn.Module):
+    """x̂ = tanh(V h + c), h = σ(W x + b): images (N, C, S, S) to images."""
+
+    def __init__(self, config: Config, channels: int, size: int) -> None:
+        super().__init__()
+        pixels = channels * size**2
+        self.encode = nn.Sequential(nn.Flatten(), nn.Linear(pixels, config.hidden), nn.Sigmoid())
+        self.decode = nn.Sequential(nn.Linear(config.hidden, pixels), nn.Tanh(), nn.Unflatten(1, (channels, size, size)))
+
+    @property
+    def first(self) -> nn.Linear:
+        """The layer with W."""
+        layer = self.encode[1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.decode(self.encode(x))
+        return out
+
+
+def contraction(h: Tensor, weight: Tensor) -> Tensor:
+    """Squared Frobenius norm of the derivative of h = σ(W x + b).
+
+        ‖∂h/∂x‖² = Σⱼ (hⱼ (1 - hⱼ))² ‖Wⱼ‖²
+
+    Args: h: codes, (N, H).   weight: W, (H, F).   Returns: (N,).
+    """
+    return (h * (1 - h)).square() @ weight.square().sum(1)
+
+
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+    """Train on normal images, uint8 (N, C, S, S)."""
+    net = Autoencoder(config, *images.shape[1:3])
+    draw_xavier_weights(net, generators([seed], 0)[0])
+    net.to(device).train()
+    optimizer = Adam(net.parameters(), config.learning_rate)
+    x_of, watch = batches([images], config.batch_size, [seed], device), Watch(config.steps, 1, run)
+    for step in run.steps(config.steps, {"net": net, "optimizer": optimizer}, seed=seed, images=config.batch_size):
+        set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
+        x = x_of[step][:, 0]
+        h = net.encode(x + config.denoising * torch.randn_like(x) if config.denoising else x)
+        x_hat = net.decode(h)
+        l_rec, l_con = mean_squared(x, x_hat), contraction(h, net.first.weight)
+        descend(optimizer, (l_rec + config.contractive * l_con).mean())
+        if run.wants_log(step):
+            watch.log(step, x, x_hat, {"rec": l_rec, "derivative": l_con})
+        if step + 1 in run.snapshot_steps:
+            run.keep(step + 1, [Scorer.of(config, net).state()])
+    return Scorer.of(config, net)
+
+
+class Scorer:
+    """A trained autoencoder."""
+
+    keeps_pictures = False
+
+    def __init__(self, config: Config, net: Autoencoder) -> None:
+        self.config, self.scoring = config, _Scoring(net).eval()
+
+    @torch.inference_mode()
+    def score(self, x: Tensor) -> Tensor:
+        """⟨(x - x̂)²⟩: (N, C, S, S) in [-1, 1] -> (N,)."""
+        out: Tensor = self.scoring(x)
+        return out
+
+    def score_own(self, x: Tensor) -> Tensor:
+        """`score`: no training image is kept."""
+        return self.score(x)
+
+    @torch.inference_mode()
+    def heatmap(self, x: Tensor) -> Tensor:
+        """(x - x̂)², averaged over channels: (N, C, S, S) -> (N, S, S). Its mean is the score."""
+        return (x - self.scoring.net(x)).square().mean(1)
+
+    def module(self) -> nn.Module:
+        return self.scoring
+
+    def state(self) -> dict[str, Tensor]:
+        return self.scoring.net.state_dict()
+
+    @classmethod
+    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
+        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
+        net = Autoencoder(config, channels, size)
+        net.load_state_dict(state)
+        return cls(config, net)
+
+    @classmethod
+    def of(cls, config: Config, net: Autoencoder) -> "Scorer":
+        """A scorer on the CPU, with a copy of the weights."""
+        return cls(config, copy.deepcopy(net).cpu())
+
+
+class _Scoring(nn.Module):
+    def __init__(self, net: Autoencoder) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        return mean_squared(x, self.net(x))
