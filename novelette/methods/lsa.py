@@ -36,7 +36,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     widths: Widths = setting((8,), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
     latent: int = setting(32, "numbers of a code", ge=1, le=1024)
     bins: int = setting(50, "B: bins of the histogram of each number", ge=2, le=1000)
-    channels: int = setting(8, "numbers that each layer of the density has for each number of the code", ge=1, le=256)
+    hidden: int = setting(8, "numbers that each hidden layer of the density has for each number of the code", ge=1, le=256)
     layers: int = setting(2, "hidden layers of the density", ge=1, le=8)
     w_density: float = setting(1.0, "λ: weight of -log p(z) beside the squared error, of pixels from 0 to 1", ge=0, le=1e4)
     steps: int = setting(4_000, "updates", ge=1, le=100_000_000)
@@ -49,12 +49,12 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         return self.steps
 
 
-TINY = Config(widths=(2,), latent=8, bins=10, channels=2, steps=60, batch_size=8, learning_rate=1e-2)
+TINY = Config(widths=(2,), latent=8, bins=10, hidden=2, steps=60, batch_size=8, learning_rate=1e-2)
 
 
 def paper() -> Config:
     """The authors' code for MNIST and CIFAR-10, as far as it is out: codes of 64, 100 bins, four hidden layers of 32; not its length."""
-    return Config(widths=(32,), latent=64, bins=100, channels=32, layers=4)
+    return Config(widths=(32,), latent=64, bins=100, hidden=32, layers=4)
 
 
 class Lsa(nn.Module):
@@ -75,14 +75,14 @@ class Lsa(nn.Module):
 class Density(nn.Module):
     """log p(zᵢ in bin b | z₁ … zᵢ₋₁): codes (N, Z) to (N, Z, B), by dense layers that look back alone.
 
-    Between two layers each number of the code has `channels` numbers, one after the other. The first layer's outputs for zᵢ see the inputs
+    Between two layers each number of the code has `hidden` numbers, one after the other. The first layer's outputs for zᵢ see the inputs
     before i, the later layers' those up to i. What they may not see has weight 0: `mask` sets it so, and `fit` calls it after every update.
     """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.latent = config.latent
-        widths = (1, *[config.channels] * config.layers, config.bins)
+        widths = (1, *[config.hidden] * config.layers, config.bins)
         layers: list[nn.Module] = []
         for c_in, c_out in pairwise(widths):
             layers += [nn.Linear(self.latent * c_in, self.latent * c_out), nn.LeakyReLU(0.01)]

@@ -33,7 +33,7 @@ def sees(density):
 
 @pytest.mark.parametrize("layers", [1, 3])
 def test_each_number_is_foretold_by_those_before_it_and_no_other(layers):
-    density = Density(Config(latent=6, bins=4, channels=3, layers=layers))
+    density = Density(Config(latent=6, bins=4, hidden=3, layers=layers))
     draw_xavier_weights(density, torch.Generator().manual_seed(0))
     assert sees(density).all()
     density.mask()
@@ -118,4 +118,4 @@ def test_widths_that_do_not_name_every_block_are_refused_in_a_sentence():
 
 def test_the_papers_density_has_100_bins_and_four_hidden_layers():
     config = lsa.paper()
-    assert (config.latent, config.bins, config.channels, config.layers) == (64, 100, 32, 4)
+    assert (config.latent, config.bins, config.hidden, config.layers) == (64, 100, 32, 4)
