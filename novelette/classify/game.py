@@ -1,7 +1,7 @@
 """The players' moves and their order: what KDGAN and NaGAN have in common (paper 003, Algorithm 1)."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -13,9 +13,20 @@ from torch.optim import Adam
 from novelette.classify import players
 from novelette.classify.concrete import Estimator, draw, log_q
 from novelette.classify.losses import log_made, log_true
-from novelette.classify.pictures import Pictures
 from novelette.classify.recipe import Recipe, Who
 from novelette.training import HasState, Run, descend
+
+
+class Sights(Protocol):
+    """What players are shown: training images, or what stands for them."""
+
+    @property
+    def device(self) -> torch.device: ...
+    def at(self, epoch: int, index: Tensor) -> Tensor:
+        """Those of `index`, (B,) int64, as they are in an epoch: (B, ...)."""
+
+    def all(self, epoch: int) -> list[Tensor]:
+        """All of them in an epoch, in order, in chunks."""
 
 
 class Player:
@@ -27,7 +38,7 @@ class Player:
         self._still: tuple[int, Tensor] | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Scores (B, K) of images (B, C, S, S), in training: with dropout, and a gradient."""
+        """Scores (B, K) of what is shown, (B, ...), in training: with dropout, and a gradient."""
         scores: Tensor = self.net(x)
         return scores
 
@@ -36,7 +47,7 @@ class Player:
         self._still = None
         descend(self.optimizer, l.mean())
 
-    def still(self, pictures: Pictures, epoch: int, index: Tensor) -> Tensor:
+    def still(self, sights: Sights, epoch: int, index: Tensor) -> Tensor:
         """Its scores of the pictures `index`, (B,), as they are in an epoch, without dropout and gradient: (B, K).
 
         Those of every picture are worked out once between two of its own moves.
@@ -44,7 +55,7 @@ class Player:
         if self._still is None or self._still[0] != epoch:
             self.net.eval()
             with torch.no_grad():
-                self._still = epoch, torch.cat([self.net(x) for x in pictures.all(epoch)])
+                self._still = epoch, torch.cat([self.net(x) for x in sights.all(epoch)])
             self.net.train()
         return self._still[1][index]
 
@@ -79,6 +90,18 @@ def play(playing: Mapping[str, Player], losses: Mapping[str, Tensor], run: Run, 
         )
 
 
+class Schedule(Protocol):
+    """The settings that say how often who moves; `passes` is over the pictures in an epoch, of each player in turn."""
+
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def pretraining(self) -> int: ...
+    @property
+    def epochs(self) -> int: ...
+    def passes(self) -> dict[Who, int]: ...
+
+
 class Turn(NamedTuple):
     """Whose move a step is, in which epoch, and on which pictures.
 
@@ -96,7 +119,7 @@ class Turns:
     A pass takes every picture once, in an order that is a function of (seed, pass), but for those that fill no batch.
     """
 
-    def __init__(self, n: int, recipe: Recipe, seed: int) -> None:
+    def __init__(self, n: int, recipe: Schedule, seed: int) -> None:
         self.n, self.batch_size, self.seed = n, min(recipe.batch_size, n), seed
         self.pretraining, self.epochs = recipe.pretraining, recipe.epochs
         self.round: list[Who] = [who for who, count in recipe.passes().items() for _ in range(count)]

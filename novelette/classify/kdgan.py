@@ -3,14 +3,13 @@
 The teacher's advice has little spread and the discriminator's is right in the end (paper 003, section 3.2). The classifier alone is kept.
 """
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
+from novelette.classify import algorithm
 from novelette.classify.concrete import Estimator
-from novelette.classify.game import Taught, Turns, classification, detection, discrimination, enter, parts, persuasion, play
-from novelette.classify.losses import Distance, distillation
+from novelette.classify.game import Taught, Turns, enter
+from novelette.classify.losses import Distance
 from novelette.classify.pictures import Pictures
 from novelette.classify.recipe import QUICK, Who, WithTeacher
 from novelette.settings import setting
@@ -52,23 +51,6 @@ def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: i
     """
     a, pictures, y_of = config, Pictures(images.to(device), config, seed), labels.to(device)
     c, t, d = enter((a.classifier, a.teacher, a.teacher), images, classes, a, seed, device)
-    playing = {"c": c, "t": t, "d": d}
     turns = Turns(len(images), a, seed)
-    for step in run.steps(len(turns), parts(playing), seed=seed, images=turns.batch_size):
-        who, epoch, taken = turns[step]
-        i = torch.from_numpy(taken).to(device)
-        x, y, now = pictures.at(epoch, i), y_of[i], (pictures, epoch, i)
-        tau = turns.temperature(epoch, a.temperature, a.last_temperature)
-        adversarial = partial(persuasion, temperature=tau, samples=a.samples, estimator=a.estimator)
-        if who == "all":  # l. 1
-            l = {"c": classification(c(x), y), "t": classification(t(x), y), "d": discrimination(d(x), y)}
-        elif who == "d":  # l. 3-6
-            l = {"d": detection(d(x), y, [(a.alpha, c.still(*now)), (1 - a.alpha, t.still(*now))], a.samples)}
-        elif who == "t":  # l. 7-9
-            f = t(x)
-            l = {"t": (1 - a.alpha) * adversarial(f, d.still(*now)) + a.gamma * distillation(f, c.still(*now), a.distance)}
-        else:  # l. 10-12
-            h = c(x)
-            l = {"c": a.alpha * adversarial(h, d.still(*now)) + a.beta * distillation(h, t.still(*now), a.distance)}
-        play(playing, l, run, step)
+    algorithm.kdgan(c, t, d, pictures, y_of.__getitem__, turns, a, run, seed=seed)
     return Taught(c.net.eval(), t.net.eval())

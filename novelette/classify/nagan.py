@@ -1,12 +1,11 @@
 """NaGAN: a classifier draws labels that a discriminator cannot tell from true ones, and nobody else teaches it."""
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
+from novelette.classify import algorithm
 from novelette.classify.concrete import Estimator
-from novelette.classify.game import Taught, Turns, classification, detection, discrimination, enter, parts, persuasion, play
+from novelette.classify.game import Taught, Turns, enter
 from novelette.classify.pictures import Pictures
 from novelette.classify.players import Player
 from novelette.classify.recipe import QUICK, Recipe, Who
@@ -40,19 +39,6 @@ def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: i
     """
     a, pictures, y_of = config, Pictures(images.to(device), config, seed), labels.to(device)
     c, d = enter((a.classifier, a.discriminator), images, classes, a, seed, device)
-    playing = {"c": c, "d": d}
     turns = Turns(len(images), a, seed)
-    for step in run.steps(len(turns), parts(playing), seed=seed, images=turns.batch_size):
-        who, epoch, taken = turns[step]
-        i = torch.from_numpy(taken).to(device)
-        x, y, now = pictures.at(epoch, i), y_of[i], (pictures, epoch, i)
-        tau = turns.temperature(epoch, a.temperature, a.last_temperature)
-        adversarial = partial(persuasion, temperature=tau, samples=a.samples, estimator=a.estimator)
-        if who == "all":
-            l = {"c": classification(c(x), y), "d": discrimination(d(x), y)}
-        elif who == "d":
-            l = {"d": detection(d(x), y, [(1.0, c.still(*now))], a.samples)}
-        else:
-            l = {"c": adversarial(c(x), d.still(*now))}
-        play(playing, l, run, step)
+    algorithm.nagan(c, d, pictures, y_of.__getitem__, turns, a, run, seed=seed)
     return Taught(c.net.eval(), None)

@@ -38,6 +38,10 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def device(self) -> torch.device:
+        return self.images.device
+
     def at(self, epoch: int, index: Tensor) -> Tensor:
         """The images `index`, (B,) int64, in an epoch: (B, C, S, S)."""
         x = as_tensor(self.images[index])

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from novelette.classify.game import Taught, Turns, classification, enter, parts, play
+from novelette.classify import algorithm
+from novelette.classify.game import Taught, Turns, enter
 from novelette.classify.pictures import Pictures
 from novelette.classify.recipe import QUICK, Recipe
 from novelette.training import Run
@@ -23,8 +24,5 @@ def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: i
     a, pictures, y_of = config, Pictures(images.to(device), config, seed), labels.to(device)
     (c,) = enter((a.classifier,), images, classes, a, seed, device)
     turns = Turns(len(images), a, seed)
-    for step in run.steps(len(turns), parts({"c": c}), seed=seed, images=turns.batch_size):
-        _, epoch, taken = turns[step]
-        i = torch.from_numpy(taken).to(device)
-        play({"c": c}, {"c": classification(c(pictures.at(epoch, i)), y_of[i])}, run, step)
+    algorithm.plain(c, pictures, y_of.__getitem__, turns, run, seed=seed)
     return Taught(c.net.eval(), None)

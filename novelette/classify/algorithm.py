@@ -1,0 +1,88 @@
+"""Algorithm 1 of paper 003 and its two-player form, for whatever the players see and wherever true labels come from."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from novelette.classify.concrete import Estimator
+from novelette.classify.game import Player, Sights, Turns, classification, detection, discrimination, parts, persuasion, play
+from novelette.classify.losses import Distance, distillation
+from novelette.training import Run
+
+Truth = Callable[[Tensor], Tensor]  # of the pictures of these indices (B,) a true label each, y ~ p_u, (B,)
+
+
+class Duel(Protocol):
+    """Settings of a game with a discriminator: labels drawn for a picture, how rewards move scores, τ in the first epoch and the last."""
+
+    @property
+    def samples(self) -> int: ...
+    @property
+    def estimator(self) -> Estimator: ...
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def last_temperature(self) -> float: ...
+
+
+class Game(Duel, Protocol):
+    """Settings of a game with a teacher as well: Eq. 3's α, β and γ, and what L_DS is."""
+
+    @property
+    def alpha(self) -> float: ...
+    @property
+    def beta(self) -> float: ...
+    @property
+    def gamma(self) -> float: ...
+    @property
+    def distance(self) -> Distance: ...
+
+
+def kdgan(c: Player, t: Player, d: Player, sights: Sights, truth: Truth, turns: Turns, a: Game, run: Run, *, seed: int) -> None:
+    """Train classifier, teacher and discriminator: min_{c,t} max_d U(c, t, d) (Eq. 3)."""
+    playing = {"c": c, "t": t, "d": d}
+    for step in run.steps(len(turns), parts(playing), seed=seed, images=turns.batch_size):
+        who, epoch, taken = turns[step]
+        i = torch.from_numpy(taken).to(sights.device)
+        x, y, now = sights.at(epoch, i), truth(i), (sights, epoch, i)
+        tau = turns.temperature(epoch, a.temperature, a.last_temperature)
+        adversarial = partial(persuasion, temperature=tau, samples=a.samples, estimator=a.estimator)
+        if who == "all":  # l. 1
+            l = {"c": classification(c(x), y), "t": classification(t(x), y), "d": discrimination(d(x), y)}
+        elif who == "d":  # l. 3-6
+            l = {"d": detection(d(x), y, [(a.alpha, c.still(*now)), (1 - a.alpha, t.still(*now))], a.samples)}
+        elif who == "t":  # l. 7-9
+            f = t(x)
+            l = {"t": (1 - a.alpha) * adversarial(f, d.still(*now)) + a.gamma * distillation(f, c.still(*now), a.distance)}
+        else:  # l. 10-12
+            h = c(x)
+            l = {"c": a.alpha * adversarial(h, d.still(*now)) + a.beta * distillation(h, t.still(*now), a.distance)}
+        play(playing, l, run, step)
+
+
+def nagan(c: Player, d: Player, sights: Sights, truth: Truth, turns: Turns, a: Duel, run: Run, *, seed: int) -> None:
+    """Train classifier and discriminator: min_c max_d V(c, d) (Eq. 1)."""
+    playing = {"c": c, "d": d}
+    for step in run.steps(len(turns), parts(playing), seed=seed, images=turns.batch_size):
+        who, epoch, taken = turns[step]
+        i = torch.from_numpy(taken).to(sights.device)
+        x, y, now = sights.at(epoch, i), truth(i), (sights, epoch, i)
+        tau = turns.temperature(epoch, a.temperature, a.last_temperature)
+        if who == "all":
+            l = {"c": classification(c(x), y), "d": discrimination(d(x), y)}
+        elif who == "d":
+            l = {"d": detection(d(x), y, [(1.0, c.still(*now))], a.samples)}
+        else:
+            l = {"c": persuasion(c(x), d.still(*now), temperature=tau, samples=a.samples, estimator=a.estimator)}
+        play(playing, l, run, step)
+
+
+def plain(c: Player, sights: Sights, truth: Truth, turns: Turns, run: Run, *, seed: int) -> None:
+    """Train a classifier alone, by true labels: cross-entropy."""
+    for step in run.steps(len(turns), parts({"c": c}), seed=seed, images=turns.batch_size):
+        _, epoch, taken = turns[step]
+        i = torch.from_numpy(taken).to(sights.device)
+        play({"c": c}, {"c": classification(c(sights.at(epoch, i)), truth(i))}, run, step)
