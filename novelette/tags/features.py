@@ -1,0 +1,82 @@
+"""What a perceptual network sees in pictures: a vector a picture, worked out once for the same pixels and kept in the work folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from joblib import Memory
+from numpy.typing import NDArray
+from pydantic import BaseModel, model_validator
+from torch import Tensor
+
+from novelette.data.images import Preprocessing, as_tensor, stream
+from novelette.data.sources import Source
+from novelette.methods.feature_knn import FORWARD, Seeing
+from novelette.perceptual import Perceptual, load, with_its_layer
+from novelette.progress import progress
+from novelette.settings import setting
+
+CHUNK = 64  # pictures whose vectors are kept together
+
+
+class Look(BaseModel, frozen=True, extra="forbid"):
+    """How a picture becomes a vector; a tagger keeps it, and the layers of the network."""
+
+    network: Literal["mobilenet-0.25", "mobilenet-1.0", "vgg-19"] = setting("mobilenet-0.25", "the pretrained network")
+    layer: str = setting("block-13", "of the network: block-1 to block-13 (of mobilenet-1.0 to block-12), or relu1_1 to relu5_4")
+    size: Literal[32, 64, 128, 256] = setting(256, "pictures are stretched to so many pixels a side")
+    perceptual_weights: str = setting("", "a weight file of the network, where it is in no data root", exclude=True)
+
+    _layer = model_validator(mode="after")(with_its_layer)
+
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing(size=self.size, channels=3, frame="stretch", tiles=1, colour="convert")
+
+    def empty(self) -> Seeing:
+        """The layers without their weights."""
+        return Seeing(0, Perceptual(self.network, self.layer))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The readable pictures of a source.
+
+    Attributes: indices: (N,).   vectors: of length 1, (N, F).   hashes: of their contents, (N,).   unreadable: index -> why.
+    """
+
+    indices: NDArray[np.int64]
+    vectors: Tensor
+    hashes: NDArray[np.uint64]
+    unreadable: dict[int, str]
+
+
+def loaded(look: Look) -> tuple[Seeing, str]:
+    """The network with its weights, and what records say of them.   Raises: InputError when there are none."""
+    net, title = load(look.network, look.layer, look.size, look.perceptual_weights)
+    return Seeing(0, net).eval(), title
+
+
+def see(source: Source, look: Look, seeing: Seeing, title: str, *, work: Path | None, bar: bool = False) -> Seen:
+    """The vectors of a source's pictures.
+
+    Args: title: of the network's weights.   work: a folder in which vectors are kept by the pixels that they are of, or looked up.
+    Raises: InputError when no picture can be read.
+    """
+    remembered = vectors_of if work is None else Memory(work, verbose=0).cache(vectors_of, ignore=["seeing"])
+    unreadable: dict[int, str] = {}
+    indices, vectors, hashes = [], [], []
+    with progress("features", len(source), shown=bar) as show:
+        for chunk in stream(source, look.preprocessing(), chunk_size=CHUNK, unreadable=unreadable):
+            vectors.append(remembered(chunk.pixels[:, 0], f"{title} {look.layer}", seeing))
+            indices.append(chunk.indices)
+            hashes.append(chunk.hashes)
+            show(int(chunk.indices[-1]) + 1)
+    return Seen(np.concatenate(indices), torch.from_numpy(np.concatenate(vectors)), np.concatenate(hashes), unreadable)
+
+
+def vectors_of(pixels: NDArray[np.uint8], network: str, seeing: Seeing) -> NDArray[np.float32]:
+    """Pictures (n, 3, S, S) to vectors (n, F).   Args: network: what tells vectors of different networks apart where they are kept."""
+    with torch.inference_mode():
+        return torch.cat([seeing(as_tensor(part)) for part in torch.from_numpy(pixels).split(FORWARD)]).numpy()
