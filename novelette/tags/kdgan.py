@@ -1,0 +1,52 @@
+"""KDGAN: a classifier that sees pictures learns from a teacher that reads their text as well, and both from a discriminator that does.
+
+The text is there in training alone (privileged, paper 003, section 4.2). The classifier is what is kept.
+"""
+
+import torch
+
+from novelette.classify import algorithm
+from novelette.classify.concrete import Estimator
+from novelette.classify.game import Turns
+from novelette.classify.losses import Distance
+from novelette.classify.recipe import Who
+from novelette.settings import setting
+from novelette.tags.examples import Examples
+from novelette.tags.players import Scorer, Sights, enter, kept
+from novelette.tags.recipe import QUICK, Recipe
+from novelette.training import Run
+
+__all__ = ["PAPER", "TINY", "Config", "Scorer", "fit"]
+
+PAPER = "Wang, Zhang, Sun, Qi: KDGAN, knowledge distillation with generative adversarial networks (NeurIPS 2018), section 4.2"
+
+
+class Config(Recipe, frozen=True, extra="forbid"):
+    """The game's settings, and what the teacher and the discriminator are."""
+
+    width: int = setting(64, "of the features of picture and text that teacher and discriminator multiply", ge=1, le=4096)
+    passes_d: int = setting(2, "over the pictures in an epoch, of the discriminator", ge=1, le=1000)
+    passes_t: int = setting(1, "of the teacher", ge=0, le=1000)
+    alpha: float = setting(0.1, "part of the classifier's tags in the game; the others are the teacher's", gt=0, lt=1)
+    beta: float = setting(1.0, "weight of the classifier's distance to the teacher", ge=0, le=1e6)
+    gamma: float = setting(1e-3, "weight of the teacher's distance to the classifier", ge=0, le=1e6)
+    distance: Distance = setting("l2", "of two players: squared difference of scores, or Kullback-Leibler divergence")
+    samples: int = setting(10, "tags that a player draws for a picture", ge=1, le=10_000)
+    estimator: Estimator = setting("concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (without)")
+    temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
+    last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
+
+    def passes(self) -> dict[Who, int]:
+        return {"d": self.passes_d, "t": self.passes_t, "c": self.passes_c}
+
+
+TINY = Config(**QUICK, width=16, passes_d=1, samples=4)
+
+
+def fit(examples: Examples, config: Config, *, seed: int, device: torch.device, run: Run) -> Scorer:
+    """Train by Algorithm 1, p_u(y|x) the same for all tags of a picture.   Raises: InputError when there is no text."""
+    a, sights = config, Sights(examples, device, texts=True)
+    c, t, d = enter("ctd", examples, sights, a.hidden, a.width, a.learning_rate, seed)
+    turns = Turns(len(examples), a, seed)
+    algorithm.kdgan(c, t, d, sights, sights.truth, turns, a, run, seed=seed)
+    return kept(a, c)

@@ -1,0 +1,30 @@
+"""The classifier alone, of pictures and tags: what text in training has to beat."""
+
+import torch
+
+from novelette.classify import algorithm
+from novelette.classify.game import Turns
+from novelette.tags.examples import Examples
+from novelette.tags.players import Scorer, Sights, enter, kept
+from novelette.tags.recipe import QUICK, Recipe
+from novelette.training import Run
+
+__all__ = ["PAPER", "TINY", "Config", "Scorer", "fit"]
+
+PAPER = "no paper: cross-entropy (2018, for comparison with KDGAN)"
+
+
+class Config(Recipe, frozen=True, extra="forbid"):
+    """Nothing but the schedule."""
+
+
+TINY = Config(**QUICK)
+
+
+def fit(examples: Examples, config: Config, *, seed: int, device: torch.device, run: Run) -> Scorer:
+    """Train by cross-entropy with one of the picture's tags, drawn anew at each step."""
+    a, sights = config, Sights(examples, device, texts=False)
+    (c,) = enter("c", examples, sights, a.hidden, 1, a.learning_rate, seed)
+    turns = Turns(len(examples), a, seed)
+    algorithm.plain(c, sights, sights.truth, turns, run, seed=seed)
+    return kept(a, c)

@@ -1,0 +1,26 @@
+"""Settings that all taggers have whose classifier is trained: its layers and the schedule."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from novelette.classify.recipe import Who
+from novelette.settings import setting
+
+
+class Recipe(BaseModel, frozen=True, extra="forbid"):
+    """All methods move the classifier equally often by the same defaults."""
+
+    hidden: int = setting(0, "width of the classifier's hidden layer; 0: it has none, as in the authors' code", ge=0, le=4096)
+    pretraining: int = setting(60, "passes over the pictures before the method itself: all networks, by tags", ge=0, le=100_000)
+    epochs: int = setting(30, "of the method itself", ge=1, le=100_000)
+    passes_c: int = setting(2, "over the pictures in an epoch, of the classifier", ge=1, le=1000)
+    batch_size: int = setting(50, "pictures an update", ge=2, le=4096)
+    learning_rate: float = setting(1e-3, "Adam's step size, of all networks", gt=0, le=1)
+
+    def passes(self) -> dict[Who, int]:
+        """Over the pictures in an epoch, of each player in turn."""
+        return {"c": self.passes_c}
+
+
+QUICK: dict[str, Any] = {"learning_rate": 1e-2, "pretraining": 10, "epochs": 2, "passes_c": 1, "batch_size": 10}  # for tests
