@@ -45,7 +45,19 @@ def linear_gan(output: Output, steps: int = 4000, seeds: int = 5, force: Flag = 
     return _made("linear-gan", output, force, lambda: study(steps=steps, seeds=seeds, command=command))
 
 
-STUDIES: dict[str, Callable[..., int]] = {"linear-gan": linear_gan}
+def divergence(output: Output, force: Flag = False) -> int:
+    """What a GAN's generator descends: its loss checked by numbers, and which modes a fit by JS or KL drops.
+
+    Args:
+        output: a folder for the page and its plots.
+        force: replace a page that is there.
+    """
+    from novelette.studies.divergence_page import study
+
+    return _made("divergence", output, force, lambda: study(command="novelette study divergence"))
+
+
+STUDIES: dict[str, Callable[..., int]] = {"linear-gan": linear_gan, "divergence": divergence}
 
 
 def _between(option: str, value: float, low: float, high: float) -> None:
