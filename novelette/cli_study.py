@@ -1,13 +1,14 @@
 """`novelette study`: the technical report's small experiments, a function each."""
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from novelette.arguments import Flag, Output, parse
+from novelette.arguments import NO_SETS, Flag, Output, SetOptions, Sets, SourceName, parse
 from novelette.errors import InputError
-from novelette.saying import say
+from novelette.saying import refuse_negative, say
 
 if TYPE_CHECKING:
     from novelette.studies.page import Study
@@ -57,12 +58,52 @@ def divergence(output: Output, force: Flag = False) -> int:
     return _made("divergence", output, force, lambda: study(command="novelette study divergence"))
 
 
-STUDIES: dict[str, Callable[..., int]] = {"linear-gan": linear_gan, "divergence": divergence}
+def order(
+    source: SourceName,
+    output: Output,
+    sets: SetOptions = NO_SETS,
+    pictures: int = 400,
+    orders: int = 200,
+    seed: int = 0,
+    force: Flag = False,
+) -> int:
+    """A novelty is novel only once: how many labels depend on the order in which pictures come, where novel ones are learned.
+
+    Args:
+        source: a named set (novelette data) with --normal.
+        output: a folder for the page and its plots.
+        pictures: of the test images, drawn at random. (from 10 to 5,000)
+        orders: how many random ones. (from 2 to 10,000)
+        seed: of the draws.
+        force: replace a page that is there.
+    """
+    from novelette.data.select import is_named
+    from novelette.studies.order_page import study
+
+    _between("--pictures", pictures, 10, 5000)
+    _between("--orders", orders, 2, 10_000)
+    refuse_negative("--seed", seed)
+    if not is_named(source):
+        raise InputError(f"{source} is no named set: see novelette data")
+    command = _command("order", source, sets, pictures=pictures, orders=orders, seed=seed)
+    return _made("order", output, force, lambda: study(source, sets.where(), pictures=pictures, orders=orders, seed=seed, command=command))
+
+
+STUDIES: dict[str, Callable[..., int]] = {"linear-gan": linear_gan, "divergence": divergence, "order": order}
 
 
 def _between(option: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise InputError(f"{option} {value:,} is not from {low:,} to {high:,}")
+
+
+def _command(name: str, source: str, sets: Sets, **options: object) -> str:
+    """What a person types for the same page, but for where it goes."""
+    plain = vars(NO_SETS) | {"data_root": sets.data_root}
+    said = {name: value for name, value in vars(sets).items() if value != plain[name]} | options
+    return shlex.join(
+        ["novelette", "study", name, source, *(w for key, value in said.items() for w in (f"--{key.replace('_', '-')}", str(value)))]
+    )
 
 
 def _made(name: str, output: Path, force: bool, make: "Callable[[], Study]") -> int:

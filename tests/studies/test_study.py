@@ -38,6 +38,22 @@ def test_a_number_out_of_its_range_is_refused(option, value, tmp_path, capsys):
     assert f"{option} {value} is not from" in refused(["study", "linear-gan", "-o", str(tmp_path), option, value], capsys)
 
 
+def test_what_is_no_named_set_or_has_no_class_is_refused(tmp_path, capsys):
+    assert "nowhere is no named set" in refused(["study", "order", "nowhere", "-o", str(tmp_path)], capsys)
+    assert "say which is normal with --normal" in refused(["study", "order", "digits", "-o", str(tmp_path)], capsys)
+
+
+def test_the_study_of_order_writes_the_page_that_its_command_gives_again(tmp_path, capsys):
+    argv = ["study", "order", "digits", "--normal", "3", "--pictures", "60", "--orders", "5", "-o", str(tmp_path)]
+    assert main(argv) == 0
+    out, text = capsys.readouterr().out, (tmp_path / "order.md").read_text()
+    assert "Made by `novelette study order digits --normal 3 --pictures 60 --orders 5 --seed 0`." in text
+    assert len(out.splitlines()) == 1 + 4
+    for line in out.splitlines()[1:]:
+        always, depends, never = map(int, line.split()[-3:])
+        assert always + depends + never == int(line.split()[3])
+
+
 def test_a_page_names_its_table_its_plots_and_its_command(tmp_path):
     picture = page.Picture("dots", "Two dots", lambda figure: figure.subplots().plot([0, 1], [1, 0], "o"))
     made = page.Study("tiny", "Tiny", "Some words.", ["what", "how many"], [["dots", "2"]], [picture], "So it is.", "novelette study tiny")
