@@ -17,7 +17,9 @@ from unittest.mock import patch
 import numpy as np
 
 import novelette
+from novelette.classify import METHODS as CLASSIFIERS
 from novelette.cli import COMMANDS, main
+from novelette.cli_classify import COMMANDS as CLASSIFY
 from novelette.cli_study import STUDIES
 from novelette.methods import METHODS
 
@@ -58,6 +60,7 @@ def help_text(*args: str) -> str:
 def cli_page() -> str:
     """The whole page, Markdown."""
     names = [(), *((command,) for command in COMMANDS), *(("fit", method) for method in METHODS), *(("study", name) for name in STUDIES)]
+    names += [("classify", command) for command in CLASSIFY] + [("classify", "fit", method) for method in CLASSIFIERS]
     names.sort(key=lambda args: (list(COMMANDS).index(args[0]) if args else -1, len(args)))
     sections: list[tuple[str, str]] = []
     for args in names:

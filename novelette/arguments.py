@@ -50,6 +50,29 @@ class Sets:
         return Where(self.normal, self.protocol, self.protocol_seed, self.attribute, self.group_by, self.data_root)
 
 
+@dataclasses.dataclass(frozen=True)
+class ClassSets:
+    """Which pictures of a named set, where every class counts.
+
+    Attributes:
+        attribute: of CelebA, e.g. Eyeglasses: the classes are with and without it.
+        group_by: a regular expression; pictures in whose names it finds the same text show the same thing, and are not parted between
+            training and calibration, e.g. 'part[0-9]+'.
+        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
+    """
+
+    attribute: str | None = None
+    group_by: str | None = None
+    data_root: UseAppendAction[tuple[Path, ...]] = ()
+
+    def where(self) -> Any:
+        from novelette.data.select import Where
+
+        return Where(attribute=self.attribute, group_by=self.group_by, data_roots=self.data_root)
+
+
+NO_CLASS_SETS = ClassSets()
+ClassSetOptions = OmitArgPrefixes[Annotated[ClassSets, arg(name="")]]
 NO_SETS = Sets()
 SetOptions = OmitArgPrefixes[Annotated[Sets, arg(name="")]]
 

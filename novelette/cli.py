@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, UseAppendAction, arg
 
 from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName, parse
+from novelette.cli_classify import classify
 from novelette.cli_compare import compare
 from novelette.cli_deploy import drift, learn
 from novelette.cli_export import export
@@ -153,16 +154,18 @@ def evaluate(
 
 
 def info(detector: DetectorPath, json_: Annotated[Flag, arg(name="json")] = False) -> int:
-    """Say what a detector is: method, size, cost, speed, calibration, where it came from, and a student's teacher beside it.
+    """Say what a detector or a classifier is: method, size, cost, speed, calibration, origin, and its teacher beside it.
 
     Args:
-        detector: made by novelette fit, distill or export.
+        detector: made by novelette fit, distill, classify fit or export.
         json_: print one JSON object.
     """
     from novelette.bundle import is_bundle
 
     if is_bundle(detector):
         from novelette.bundle import describe, lines
+    elif (detector / "classifier.json").exists():
+        from novelette.classify.info import describe, lines
     else:
         from novelette.info import describe, lines
     said = describe(detector)
@@ -269,6 +272,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "drift": drift,
     "learn": learn,
     "serve": serve,
+    "classify": classify,
     "methods": methods,
     "data": data,
     "bench": bench,
@@ -323,7 +327,7 @@ def _run(args: list[str]) -> int:
         return 0
     if args[0] not in COMMANDS:
         raise InputError(f"there is no command {args[0]!r}: choose one of {', '.join(COMMANDS)}")
-    if args[0] in ("fit", "distill", "study"):  # these know their settings only when they are called
+    if args[0] in ("fit", "distill", "classify", "study"):  # these know their settings only when they are called
         return COMMANDS[args[0]](args[1:])
     return parse(COMMANDS[args[0]], args[1:], args[0])
 

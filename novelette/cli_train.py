@@ -57,10 +57,11 @@ def fit(args: Sequence[str]) -> int:
             force: replace a detector that is there, and the work of a stopped run.
         """
         from novelette.fitting import Recipe, configured, fit_recipe
+        from novelette.store import check_output
 
         config = configured(args[0], given_settings(settings, args), paper=paper)
         recipe = Recipe(args[0], config, size, channels, frame, tiles, seed, device, false_alarm_rate, sets.where())
-        fitted = _trained(output, resume, force, lambda run: fit_recipe(recipe, source, run))
+        fitted = trained(output, resume, force, lambda run: fit_recipe(recipe, source, run), check_output)
         return STOPPED if fitted is None else _keep(fitted, output, f"{args[0]} fitted", force)
 
     return parse(command, args[1:], f"fit {args[0]}")
@@ -125,11 +126,11 @@ def distill(args: Sequence[str]) -> int:
         def train(run: Any) -> Any:
             return distil_detector(loaded, source, sets.where(), config, run, seed=seed, device=device, false_alarm_rate=false_alarm_rate)
 
-        distilled = _trained(output, resume, force, train)
+        distilled = trained(output, resume, force, train, store.check_output)
         if distilled is None:
             return STOPPED
         if distilled.teacher is not None:
-            _save(distilled.teacher, beside, replacing, store.work_folder(output))
+            saved(lambda log: store.save(distilled.teacher, beside, force=replacing, log=log), store.work_folder(output))
         elif force:
             store.remove(beside)  # of the run that --force replaces
         status = _keep(distilled.student, output, "student distilled", force)
@@ -148,15 +149,16 @@ def _way(args: Sequence[str]) -> ModuleType:
     return way(store.method_of(Path(args[0]))) if args and (Path(args[0]) / store.CARD).is_file() else progressive
 
 
-def _trained(output: Path, resume: bool, force: bool, train: Callable[[Any], Any]) -> Any:
+def trained(output: Path, resume: bool, force: bool, train: Callable[[Any], Any], check_output: Callable[..., None]) -> Any:
     """What `train(run)` returns; None when a person stopped it, with the work kept beside `output`.
 
+    Args: check_output: that refuses an `output` that cannot be written.
     Raises: InputError before any work when `output` cannot be written, or the work of another run would be lost.
     """
     from novelette import store
     from novelette.training import CHECKPOINT, Diverged, Interrupted, Run
 
-    store.check_output(output, force=force)
+    check_output(output, force=force)
     work = store.work_folder(output)
     if (work / CHECKPOINT).exists() and not (resume or force):
         raise InputError(f"{work} holds the work of a stopped run: give --resume to go on with it, or --force to begin anew")
@@ -177,7 +179,7 @@ def _keep(fitted: Any, output: Path, did: str, force: bool) -> int:
     from novelette.words import counted, seconds_words
 
     work = store.work_folder(output)
-    _save(fitted.detector, output, force, work)
+    saved(lambda log: store.save(fitted.detector, output, force=force, log=log), work)
     store.remove_work(work)
     detector = fitted.detector
     seen, took = detector.provenance["n_training"], seconds_words(detector.provenance["seconds"])
@@ -187,12 +189,12 @@ def _keep(fitted: Any, output: Path, did: str, force: bool) -> int:
     return skipped(fitted.unreadable)
 
 
-def _save(detector: Any, output: Path, force: bool, work: Path) -> None:
-    """Save a detector with the log of its `work`. Raises: InputError that says how to go on from that work."""
-    from novelette import store
+def saved(save: Callable[[Path], Any], work: Path) -> None:
+    """`save(log)`, with the log of its `work`. Raises: InputError that says how to go on from that work."""
+    from novelette.store import LOG
 
     try:
-        store.save(detector, output, force=force, log=work / store.LOG)
+        save(work / LOG)
     except InputError as error:
         raise InputError(f"{error}; make room, then give the same command with --resume" if work.exists() else str(error)) from error
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from novelette import calibrate
 from novelette.data.images import Loaded, Preprocessing, guess_channels, load
-from novelette.data.select import Selection, Where, describe, grouped_as, normal_pictures
+from novelette.data.select import Labelled, Selection, Where, describe, grouped_as, normal_pictures
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.methods import METHODS
@@ -185,9 +185,9 @@ def check_numbers(false_alarm_rate: float, seed: int) -> None:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Normal pictures, read, and which of them calibrate, (N,) bool; the others train."""
+    """Normal pictures, or pictures of known classes, read, and which of them calibrate, (N,) bool; the others train."""
 
-    chosen: Selection
+    chosen: Selection | Labelled
     loaded: Loaded
     calibrating: NDArray[np.bool_]
 
@@ -252,6 +252,8 @@ def finish(detector: Detector, pictures: Gathered, device: torch.device, fresh: 
 def choose_preprocessing(recipe: Recipe, chosen: Selection) -> Preprocessing:
     """The recipe's, with the channels guessed where it leaves them open. Asked for 1 on colour pictures, they are turned grey."""
     colour = "refuse" if recipe.channels is None else "convert"
+    if recipe.size == 28:
+        raise InputError("--size 28 is for classifiers: detectors take 32, 64, 128 or 256")
     values = {"size": recipe.size, "channels": recipe.channels or guess_channels(chosen.source), "frame": recipe.frame}
     return validated(Preprocessing, values | {"tiles": recipe.tiles, "colour": colour})
 
@@ -297,7 +299,7 @@ def calibrate_detector(
     return detector.recalibrated(detector.score_pixels(loaded.pixels[fresh]), false_alarm_rate), unreadable
 
 
-def unseen(detector: Detector, chosen: Selection, loaded: Loaded) -> NDArray[np.bool_]:
+def unseen(detector: Detector, chosen: Selection | Labelled, loaded: Loaded) -> NDArray[np.bool_]:
     """The pictures that a detector's training did not see, nor, where there are groups, another of their group: (N,)."""
     seen = detector.saw(loaded.hashes)
     if chosen.groups is None:

@@ -75,13 +75,13 @@ def file_sizes(path: Path, detector: Detector) -> dict[str, int]:
 
 def ratios(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> dict[str, float]:
     """How many times less the student takes, or more it does in the same time, figure by figure of the table."""
-    s, t = _one_level(student), _one_level(teacher)
+    s, t = one_level(student), one_level(teacher)
     return {name: s[name] / t[name] if name in MORE_IS_BETTER else t[name] / s[name] for name in ROWS if name in s and name in t}
 
 
 def table(own: Mapping[str, Any], teacher: Mapping[str, Any] | None = None) -> Iterator[str]:
     """The figures of ROWS that there are, a line each; a student's beside its teacher's and their ratio."""
-    s, t = _one_level(own), _one_level(teacher or {})
+    s, t = one_level(own), one_level(teacher or {})
     ratio = ratios(own, teacher or {})
     if teacher is not None:
         yield f"{'':<27} {'student':>13} {'teacher':>13} {'ratio':>9}"
@@ -100,10 +100,11 @@ def lines(said: Mapping[str, Any]) -> Iterator[str]:
     yield from table(said, said["teacher"])
     speed, teacher = said["speed"], said["teacher"]
     yield f"Timed on one thread of the CPU, images in memory, {speed['calls']} by themselves, then {speed['batch']} at a time."
-    if teacher is not None:
+    if teacher is not None and "distilled" in said["provenance"]:
         yield "The teacher's times are those of a freshly built network of its shape, in turns with the student in this process,"
         yield f"{teacher['speed']['batch']} images at a time."
 
 
-def _one_level(figures: Mapping[str, Any]) -> dict[str, Any]:
+def one_level(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures with those of their speed beside them."""
     return {**figures, **figures.get("speed", {})}

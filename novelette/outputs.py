@@ -20,7 +20,6 @@ from novelette.predictions import Predictions
 from novelette.progress import progress
 from novelette.words import counted
 
-COLUMNS = ("path", "score", "p_value", "novel")
 PAGE = "index.html"
 SCALED_BY = 64  # pictures that set the common colour scale of a folder of heat maps
 
@@ -58,36 +57,61 @@ def check_report(folder: Path | None, *, force: bool) -> None:
     check_writable(folder)
 
 
-def rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
-    """A row a readable picture, in order; null p-value and verdict where there is no calibration or threshold."""
+def rows(predictions: Predictions, *, every: bool = False) -> Iterator[dict[str, Any]]:
+    """A row a readable picture, in order; null p-value and verdict where there is no calibration or threshold.
+
+    A classifier's have the most probable class too, and `unknown` in place of `novel`.
+
+    Args: every: with the probability of every class.
+    """
+    of_classes, labels, verdict = predictions.probability, predictions.label, "novel" if predictions.probability is None else "unknown"
     for i, name in enumerate(predictions.names):
         p = float(predictions.p_value[i])
-        yield {
-            "path": name,
+        row: dict[str, Any] = {"path": name}
+        if of_classes is not None:
+            row |= {"label": labels[i], "probability": float(of_classes[i].max())}
+        row |= {
             "score": float(predictions.score[i]),
             "p_value": None if math.isnan(p) else p,
-            "novel": None if predictions.novel is None else bool(predictions.novel[i]),
+            verdict: None if predictions.novel is None else bool(predictions.novel[i]),
         }
+        if every and of_classes is not None:
+            row |= {f"probability of {k}": float(share) for k, share in zip(predictions.classes, of_classes[i], strict=True)}
+        yield row
 
 
-def csv_text(predictions: Predictions) -> str:
-    """The rows as CSV; nulls are empty, `novel` is true or false."""
+def columns(predictions: Predictions, *, every: bool = False) -> list[str]:
+    """The names of a row's values."""
+    if predictions.probability is None:
+        return ["path", "score", "p_value", "novel"]
+    own = ["path", "label", "probability", "score", "p_value", "unknown"]
+    return own + [f"probability of {k}" for k in predictions.classes if every]
+
+
+def csv_text(predictions: Predictions, *, every: bool = False) -> str:
+    """The rows as CSV; nulls are empty, `novel` and `unknown` are true or false."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows(predictions):
-        novel = "" if row["novel"] is None else str(row["novel"]).lower()
-        p = "" if row["p_value"] is None else f"{row['p_value']:.6g}"
-        writer.writerow([row["path"], repr(row["score"]), p, novel])
+    writer.writerow(columns(predictions, every=every))
+    for row in rows(predictions, every=every):
+        writer.writerow([_cell(name, value) for name, value in row.items()])
     return text.getvalue()
 
 
-def write(predictions: Predictions, output: Path) -> None:
-    """Write the rows as CSV or JSON lines, by the file's ending, whole or not at all."""
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if name == "score" else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def write(predictions: Predictions, output: Path, *, every: bool = False) -> None:
+    """Write the rows as CSV or JSON lines, by the file's ending, whole or not at all.   Args: every: as of `rows`."""
     if output.suffix == ".csv":
-        write_text(output, csv_text(predictions))
+        write_text(output, csv_text(predictions, every=every))
     else:
-        write_text(output, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(predictions)))
+        write_text(output, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(predictions, every=every)))
 
 
 def write_text(output: Path, text: str) -> None:
@@ -100,17 +124,27 @@ def write_text(output: Path, text: str) -> None:
 
 def sentence(predictions: Predictions, i: int) -> str:
     """One picture in words."""
+    if predictions.probability is not None:
+        return _class_sentence(predictions, i)
     p, novel = predictions.p_value[i], predictions.novel
     verdict = "" if novel is None else ", novel" if novel[i] else ", normal"
     return f"{predictions.names[i]}: score {predictions.score[i]:.6g}" + ("" if math.isnan(p) else f", p = {p:.4g}") + verdict
 
 
+def _class_sentence(predictions: Predictions, i: int) -> str:
+    assert predictions.probability is not None
+    label, share = predictions.label[i], float(predictions.probability[i].max())
+    if predictions.novel is not None and predictions.novel[i]:
+        return f"{predictions.names[i]}: unknown, most like {label} (probability {share:.3f}, p = {predictions.p_value[i]:.4g})"
+    return f"{predictions.names[i]}: {label}, probability {share:.3f}"
+
+
 def summary(predictions: Predictions) -> str:
-    """How many pictures, and how many are novel."""
-    count = counted(len(predictions.names), "picture")
+    """How many pictures, and how many are novel, or of no class that is known."""
+    count, verdict = counted(len(predictions.names), "picture"), "novel" if predictions.probability is None else "unknown"
     if predictions.novel is None:
-        return f"{count}; without a threshold none is called novel"
-    return f"{count}, {int(predictions.novel.sum()):,} novel"
+        return f"{count}; without a threshold none is called {verdict}"
+    return f"{count}, {int(predictions.novel.sum()):,} {verdict}"
 
 
 def write_heatmaps(detector: Mapper, source: Source, folder: Path, *, bar: bool = False) -> int:

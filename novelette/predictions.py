@@ -1,4 +1,4 @@
-"""What a detector says of pictures, whether torch computed it or a bundle's graph."""
+"""What a detector or a classifier says of pictures, whether torch computed it or a bundle's graph."""
 
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ class Predictions:
         names: of the readable pictures.   score: (n,) float32.   p_value: (n,) in (0, 1], NaN without calibration.
         novel: (n,) bool, p ≤ the false-alarm rate; None without a threshold.
         unreadable: name -> why, of the pictures that could not be read.
+        probability: (n, K) of each class, where a classifier says it; novel is then what belongs to none of them.   classes: their names.
     """
 
     names: list[str]
@@ -21,3 +22,10 @@ class Predictions:
     p_value: NDArray[np.float64]
     novel: NDArray[np.bool_] | None
     unreadable: dict[str, str]
+    probability: NDArray[np.float32] | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> list[str]:
+        """The most probable class of each picture; [] where nothing is said of classes."""
+        return [] if self.probability is None else [self.classes[k] for k in self.probability.argmax(1)]

@@ -98,8 +98,8 @@ def style() -> str:
     return template.substitute(colours=", ".join(f"rgb({r:.0f} {g:.0f} {b:.0f})" for r, g, b in COLOURS))
 
 
-def footer() -> str:
-    return f"Made by novelette on {date.today():%d %B %Y}. A score is higher the more novel a picture is."
+def footer(note: str = "A score is higher the more novel a picture is.") -> str:
+    return f"Made by novelette on {date.today():%d %B %Y}. {note}"
 
 
 def words(text: str) -> str:
@@ -201,10 +201,11 @@ def _settings(detector: Reported) -> str:
         "Configuration": detector.config.model_dump(mode="json"),
         "Provenance": flat(detector.provenance),
     }
-    return "".join(_table(name, values) for name, values in tables.items() if values)
+    return "".join(settings_table(name, values) for name, values in tables.items() if values)
 
 
-def _table(name: str, values: Mapping[str, Any]) -> str:
+def settings_table(name: str, values: Mapping[str, Any]) -> str:
+    """Settings or the like as HTML, under their name."""
     rows = "".join(
         f'<tr><th scope="row">{escape(str(key).replace("_", " "))}</th><td>{escape(_shown(value))}</td></tr>'
         for key, value in values.items()

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from safetensors.torch import save as tensor_bytes
 
 from novelette.cards import digest, read_card
 from novelette.data.images import Preprocessing
-from novelette.detector import Detector
+from novelette.detector import Detector, Scorer
 from novelette.errors import InputError
 from novelette.files import check_folder, check_writable, replacing
 from novelette.methods import METHODS
@@ -29,10 +31,12 @@ __all__ = [
     "check_writable",
     "load",
     "method_of",
+    "read",
     "remove",
     "remove_work",
     "save",
     "work_folder",
+    "write",
 ]
 
 SCHEMA = 1
@@ -46,12 +50,19 @@ def save(detector: Detector, path: str | Path, *, force: bool = False, log: Path
     """
     path = Path(path)
     check_output(path, force=force)
+    write(detector, path, CARD, {}, log)
+    return path
+
+
+def write(detector: Detector, path: Path, card_name: str, more: dict[str, Any], log: Path | None) -> None:
+    """Write the folder `path`, whole or not at all.   Args: more: what its card says beside the detector's fields."""
     state = {f"scorer.{name}": tensor.contiguous() for name, tensor in detector.scorer.state().items()}
     state["trained_on"] = torch.from_numpy(detector.trained_on.view(np.int64).copy())
     weights = tensor_bytes(state)
     card = {
         "schema": SCHEMA,
         "method": detector.method,
+        **more,
         "config": detector.config.model_dump(mode="json"),
         "preprocessing": detector.preprocessing.model_dump(mode="json"),
         "seed": detector.seed,
@@ -62,38 +73,50 @@ def save(detector: Detector, path: str | Path, *, force: bool = False, log: Path
     }
     with replacing(path) as folder:
         (folder / WEIGHTS).write_bytes(weights)
-        (folder / CARD).write_text(json.dumps(card | {"card_sha256": digest(card)}, indent=1) + "\n")
+        (folder / card_name).write_text(json.dumps(card | {"card_sha256": digest(card)}, indent=1) + "\n")
         if log is not None and log.exists():
             shutil.copyfile(log, folder / LOG)
-    return path
 
 
 def load(path: str | Path, device: str = "cpu") -> Detector:
     """Read a detector. Raises: InputError when it is missing, damaged, foreign, or of a newer schema."""
     path = Path(path)
     card = _known(path, read_card(path, CARD, "a detector", SCHEMA))
+    method = METHODS[card["method"]]
+
+    def rebuilt(config: Any, preprocessing: Preprocessing, state: dict[str, torch.Tensor]) -> Scorer:
+        scorer: Scorer = method.Scorer.from_state(config, state, preprocessing.channels, preprocessing.size)
+        return scorer
+
+    return read(path, CARD, card, method, rebuilt).to(torch.device(device))
+
+
+def read(path: Path, card_name: str, card: dict[str, Any], method: ModuleType, rebuilt: Callable[..., Scorer]) -> Detector:
+    """The detector whose card was read from the folder `path`.
+
+    Args: rebuilt: of its configuration, its preprocessing and its scorer's state, the scorer; whatever it raises of these is damage.
+    Raises: InputError.
+    """
     try:
         weights = (path / WEIGHTS).read_bytes()
     except OSError as error:
         raise InputError(f"{path / WEIGHTS} cannot be read ({error.strerror}): the detector is not whole") from error
     if hashlib.sha256(weights).hexdigest() != card.get("weights_sha256"):
-        raise InputError(f"{path / WEIGHTS} is damaged: its hash is not the one in {CARD}")
+        raise InputError(f"{path / WEIGHTS} is damaged: its hash is not the one in {card_name}")
     try:
         state = load_tensors(weights)
         trained_on = state.pop("trained_on").numpy().view(np.uint64)
-        method = METHODS[card["method"]]
         config = method.Config(**card["config"])
         preprocessing = Preprocessing(**card["preprocessing"])
         scorer_state = {name.removeprefix("scorer."): tensor for name, tensor in state.items()}
         calibration, false_alarm_rate = np.array(card["calibration"], np.float64), float(card["false_alarm_rate"])
         if calibration.ndim != 1 or not np.isfinite(calibration).all() or (np.diff(calibration) < 0).any() or not 0 < false_alarm_rate < 1:
             raise ValueError("a calibration that no detector has")
-        scorer = method.Scorer.from_state(config, scorer_state, preprocessing.channels, preprocessing.size)
-        detector = Detector(
+        return Detector(
             card["method"],
             config,
             preprocessing,
-            scorer,
+            rebuilt(config, preprocessing, scorer_state),
             calibration=calibration,
             trained_on=trained_on,
             false_alarm_rate=false_alarm_rate,
@@ -101,8 +124,7 @@ def load(path: str | Path, device: str = "cpu") -> Detector:
             provenance=dict(card["provenance"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError, ValidationError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged: {CARD} and {WEIGHTS} do not fit together ({type(error).__name__})") from error
-    return detector.to(torch.device(device))
+        raise InputError(f"{path} is damaged: {card_name} and {WEIGHTS} do not fit together ({type(error).__name__})") from error
 
 
 def method_of(path: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -26,6 +26,7 @@ __all__ = [
     "as_tensor",
     "content_hash",
     "guess_channels",
+    "guess_size",
     "load",
     "prepare",
     "stream",
@@ -42,7 +43,7 @@ Read = tuple[np.ndarray, int] | str  # (images (T, C, S, S), content hash), or w
 class Preprocessing(BaseModel, frozen=True, extra="forbid"):
     """How a picture becomes an image: a part of the detector."""
 
-    size: Literal[32, 64, 128, 256] = Field(32, description="side of the square image that a network sees, in pixels")
+    size: Literal[28, 32, 64, 128, 256] = Field(32, description="side of the square image that a network sees, px; 28 for classifiers")
     channels: Literal[1, 3] = Field(1, description="1 for grey pictures, 3 for colour")
     frame: Literal["stretch", "crop", "pad"] = Field(
         "stretch", description="how an oblong picture becomes square: stretched, its middle, or with a border"
@@ -106,6 +107,17 @@ def guess_channels(source: Source) -> Literal[1, 3]:
         if picture.ndim == 3 and not is_grey(picture[None])[0]:
             return 3
     return 1
+
+
+def guess_size(source: Source) -> int:
+    """The side of the first readable picture where it is a square of a size that images have, else 32."""
+    for index in range(min(SAMPLE, len(source))):
+        try:
+            height, width = source.read(index).shape[:2]
+        except UnreadablePicture:
+            continue
+        return height if height == width and height in get_args(Preprocessing.model_fields["size"].annotation) else 32
+    return 32
 
 
 def as_tensor(pixels: "np.ndarray | torch.Tensor", device: "str | torch.device" = "cpu") -> "torch.Tensor":

@@ -35,6 +35,22 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class Labelled:
+    """Pictures and the class of each.
+
+    Attributes:
+        classes: (N,) int, positions in `names`, -1 for what belongs to none of them.   names: of the classes.
+        groups: as of a Selection.
+    """
+
+    source: Source
+    title: str
+    classes: NDArray[np.int64]
+    names: tuple[str, ...]
+    groups: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
 class Where:
     """What a person says beside SOURCE: enough to find the same pictures again.
 
@@ -131,6 +147,29 @@ def labelled_pictures(source: Any, where: Where) -> Selection:
         loose = pictures.names[folders.index(None)]
         raise InputError(f"{root}: {loose} lies in neither normal/ nor another folder, so its label is not known: move it into one")
     return Selection(pictures, _title(source), labels)
+
+
+def pictures_by_class(source: Any, where: Where, *, test: bool = False) -> Labelled:
+    """Pictures with their classes: of a folder its subfolders, of a named set all training images, or with `test` all test images.
+
+    Raises: InputError for what has no classes, and for a folder's pictures that lie in no subfolder.
+    """
+    if is_named(source):
+        named = load_named(source, data_roots=where.data_roots, attribute=where.attribute, download=where.download)
+        which = np.flatnonzero(named.is_train != test)
+        groups = None if named.groups is None else named.groups[which]
+        title = f"{named.title}, {'test' if test else 'training'} images"
+        return Labelled(SubsetSource(named.source, which), title, named.labels[which], named.classes, groups)
+    if not isinstance(source, str | Path) or not Path(source).is_dir():
+        raise InputError(f"{_title(source)} is neither a folder with a subfolder for each class nor a named set ({', '.join(NAMES)})")
+    pictures = FolderSource(source)
+    parts = [Path(file).parts for file in pictures.files]
+    loose = next((i for i, part in enumerate(parts) if len(part) < 2), None)
+    if loose is not None:
+        raise InputError(f"{source}: {pictures.names[loose]} lies in no subfolder, so its class is not known: move it into one")
+    names, classes = np.unique([part[0] for part in parts], return_inverse=True)
+    groups = _groups(pictures.names, where.group_by, where.group_by_inherited)
+    return Labelled(pictures, _title(source), classes, tuple(names.tolist()), groups)
 
 
 def is_named(source: Any) -> bool:

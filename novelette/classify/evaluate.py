@@ -1,0 +1,203 @@
+"""The figures of a classifier on pictures whose classes are known, with its teacher beside it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from novelette import accounting
+from novelette.classify.classifier import Classifier
+from novelette.data.select import Labelled
+from novelette.errors import InputError
+from novelette.info import ratios
+from novelette.metrics import auroc, share_interval
+from novelette.verdict import Finding, percent
+from novelette.words import counted
+
+UNKNOWN = "unknown"  # the folder of pictures that belong to no class
+SECONDS = 0.8  # for latencies, and again for batches
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a classifier says of labelled pictures.
+
+    Attributes:
+        classes: names, K.   names, indices: of the n readable pictures, and positions in the source.
+        true: the class of each, (n,), -1 where it belongs to none.   said: the most probable one, (n,).   probability: of that, (n,).
+        score: how uncertain, (n,).   unknown: whether each is called unknown, (n,); None without a threshold.
+        seen: how many of them training saw.   unreadable: name -> why, of the pictures that were left out.
+        costs: of the classifier, then of its teacher where there is one: parameters, operations, speed.
+        teacher_accuracy: on the same pictures.
+    """
+
+    classes: tuple[str, ...]
+    names: list[str]
+    indices: NDArray[np.int64]
+    true: NDArray[np.int64]
+    said: NDArray[np.int64]
+    probability: NDArray[np.float32]
+    score: NDArray[np.float32]
+    unknown: NDArray[np.bool_] | None
+    false_alarm_rate: float
+    seen: int
+    unreadable: dict[str, str]
+    costs: tuple[dict[str, Any], ...]
+    teacher_accuracy: float | None
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Which pictures belong to a class, (n,)."""
+        return self.true >= 0
+
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """How many pictures of class i were said to be of class j, (K, K)."""
+        k = len(self.classes)
+        return np.bincount(k * self.true[self.known] + self.said[self.known], minlength=k * k).reshape(k, k)
+
+    @property
+    def accuracy(self) -> float:
+        """The part of pictures of a class whose class is found."""
+        return float(self.confusion.trace() / self.confusion.sum())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's, 95 %, of the accuracy."""
+        return share_interval(int(self.confusion.trace()), int(self.confusion.sum()))
+
+    def of_class(self, k: int) -> tuple[float | None, float | None]:
+        """Recall and precision of class k; None where no picture is of it, or was said to be."""
+        right, true, said = self.confusion[k, k], self.confusion[k].sum(), self.confusion[:, k].sum()
+        return float(right / true) if true else None, float(right / said) if said else None
+
+    @cached_property
+    def mistakes(self) -> NDArray[np.int64]:
+        """Pictures of a class that were said to be of another, (m,), the most certain first."""
+        wrong = np.flatnonzero(self.known & (self.true != self.said))
+        return wrong[np.argsort(-self.probability[wrong], kind="stable")]
+
+    def rates(self) -> tuple[float | None, float | None]:
+        """The part of pictures of a class, and of those of none, that are called unknown; None where there are none, or no threshold."""
+        if self.unknown is None:
+            return None, None
+        alarms, caught = (float(self.unknown[which].mean()) if which.any() else None for which in (self.known, ~self.known))
+        return alarms, caught
+
+    def unknown_auroc(self) -> float | None:
+        """How well uncertainty tells pictures of no class from the others; None where one kind is missing."""
+        return None if self.known.all() else auroc(self.score, (~self.known).astype(np.int64))
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures in JSON's types, null for what could not be computed."""
+        low, high = self.interval
+        alarms, caught = self.rates()
+        per_class = {}
+        for k, name in enumerate(self.classes):
+            recall, precision = self.of_class(k)
+            per_class[name] = {"recall": recall, "precision": precision, "pictures": int(self.confusion[k].sum())}
+        return {
+            "accuracy": self.accuracy,
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "n": int(self.known.sum()),
+            "classes": per_class,
+            "confusion": self.confusion.tolist(),
+            "n_unknown": int((~self.known).sum()),
+            "unknown_auroc": self.unknown_auroc(),
+            "unknown_caught": caught,
+            "false_alarm_rate": alarms,
+            "cost": self.costs[0],
+            "teacher": None if self.teacher_accuracy is None else {"accuracy": self.teacher_accuracy, "cost": self.costs[1]},
+            "ratios": None if self.teacher_accuracy is None else ratios(*self.costs),
+            "seen_in_training": self.seen,
+            "unreadable": len(self.unreadable),
+        }
+
+
+def evaluate(
+    classifier: Classifier, teacher: Classifier | None, labelled: Labelled, *, show: Callable[[int], None] | None = None
+) -> Evaluation:
+    """Say the class of every picture, once, and compare with what is known.
+
+    Raises: InputError for a class that the classifier was not trained on; pictures of none of its classes belong into a folder `unknown`.
+    """
+    position = {name: k for k, name in enumerate(classifier.classes)}
+    strange = [name for name in labelled.names if name not in position and name != UNKNOWN]
+    if strange:
+        raise InputError(
+            f"{labelled.title} has pictures of the class {strange[0]}, which the classifier was never trained on: it knows "
+            f"{', '.join(classifier.classes)}; pictures of no class of its own go into a folder {UNKNOWN}"
+        )
+    read = classifier.read(labelled.source, show=show)
+    known = np.array([position.get(name, -1) for name in labelled.names])
+    true = known[labelled.classes[read.indices]]
+    if not (true >= 0).any():
+        raise InputError(f"{labelled.title} holds no picture of a class that the classifier knows: {', '.join(classifier.classes)}")
+    said = read.probability.argmax(1)
+    teacher_said = None if teacher is None else teacher.read(labelled.source).probability.argmax(1)
+    return Evaluation(
+        classes=classifier.classes,
+        names=[labelled.source.names[i] for i in read.indices],
+        indices=read.indices,
+        true=true,
+        said=said,
+        probability=read.probability.max(1),
+        score=read.score,
+        unknown=classifier.detector.judge(read.score)[1],
+        false_alarm_rate=classifier.detector.false_alarm_rate,
+        seen=int(classifier.detector.saw(read.hashes).sum()),
+        unreadable={labelled.source.names[i]: why for i, why in read.unreadable.items()},
+        costs=costs([classifier] if teacher is None else [classifier, teacher]),
+        teacher_accuracy=None if teacher_said is None else float((teacher_said == true)[true >= 0].mean()),
+    )
+
+
+def costs(classifiers: list[Classifier]) -> tuple[dict[str, Any], ...]:
+    """What telling the class of one image takes, of each: parameters, operations, bytes and speed, measured in turns."""
+    how = classifiers[0].detector.preprocessing
+    counts = [one.cost() for one in classifiers]
+    speeds = accounting.measure(
+        [one.scores for one in classifiers], (how.channels, how.size, how.size), [cost.macs for cost in counts], seconds=SECONDS
+    )
+    return tuple(asdict(cost) | {"speed": asdict(speed)} for cost, speed in zip(counts, speeds, strict=True))
+
+
+def findings(e: Evaluation) -> Iterator[Finding]:
+    """What was found, most important first."""
+    low, high = (percent(share) for share in e.interval)
+    n, right = int(e.known.sum()), int(e.confusion.trace())
+    yield Finding(
+        "plain", f"It finds the class of {right:,} of {counted(n, 'picture')}: {percent(e.accuracy)} (95 % interval {low} to {high})."
+    )
+    if e.teacher_accuracy is not None:
+        times = ratios(*e.costs)
+        gap = 100 * (e.accuracy - e.teacher_accuracy)
+        size = f"{times['params']:.1f} times its parameters and {times['macs']:.1f} times its multiply-adds"
+        beside = "as good as" if not gap else f"{abs(gap):.1f} points {'ahead of' if gap > 0 else 'behind'}"
+        text = f"Its teacher finds {percent(e.teacher_accuracy)}: it is {beside} a network of {size}."
+        yield Finding("good" if gap >= 0 else "plain", text)
+    recalls = [(recall, name) for k, name in enumerate(e.classes) if (recall := e.of_class(k)[0]) is not None]
+    if len(recalls) > 1:
+        worst = min(recalls)
+        yield Finding("plain", f"It finds {worst[1]} least often, {percent(worst[0])} of its pictures.")
+    yield from _of_unknown(e)
+    if e.seen:
+        yield Finding("bad", f"{e.seen:,} of these pictures are also among those that trained it: the figures flatter it.")
+    if e.unreadable:
+        yield Finding("plain", f"{counted(len(e.unreadable), 'picture')} could not be read and left out.")
+
+
+def _of_unknown(e: Evaluation) -> Iterator[Finding]:
+    alarms, caught = e.rates()
+    if alarms is None:
+        yield Finding("plain", "It has no threshold, so it calls nothing unknown.")
+        return
+    text = f"It calls {percent(alarms)} of these pictures unknown; {100 * e.false_alarm_rate:g} % are stated."
+    if caught is not None:
+        text += f" Of {counted(int((~e.known).sum()), 'picture')} of no class of its own it calls {percent(caught)} unknown"
+        text += f" (AUROC {e.unknown_auroc():.3f})."
+    yield Finding("plain", text)

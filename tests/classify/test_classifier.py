@@ -1,0 +1,259 @@
+"""A fitted classifier: what it says of pictures, when it says `unknown`, how it is saved, measured and refused."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from made import across, down, fitted, noisy, write_classes
+from pictures import assert_refused, write
+
+from novelette.classify import players, store
+from novelette.classify.certainty import PASSES, Reading, Scorer
+from novelette.classify.evaluate import evaluate, findings
+from novelette.classify.fitting import Task, fit, gather
+from novelette.classify.kdgan import Config
+from novelette.cli import main
+from novelette.data.images import Preprocessing, as_tensor
+from novelette.data.select import Where, pictures_by_class
+from novelette.errors import InputError
+from novelette.fitting import fit as fit_detector
+from novelette.training import Run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Pictures of three classes, and a KDGAN classifier of them with its teacher."""
+    folder = tmp_path_factory.mktemp("classes")
+    write_classes(folder / "train")
+    write_classes(folder / "test", 10, seed=50)
+    write(folder / "test" / "unknown", 255 - noisy(6, 3) // 4)
+    fitted(folder / "clf", folder / "train")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classifier(folder):
+    return store.load(folder / "clf")
+
+
+def test_it_tells_the_classes_of_new_pictures(classifier):
+    found = classifier.predict(np.concatenate([across(5, 70), down(5, 71), noisy(5, 72)]))
+    assert found.label == ["across"] * 5 + ["down"] * 5 + ["plain"] * 5
+    assert found.probability.shape == (15, 3)
+    assert found.probability.sum(1) == pytest.approx(1, abs=1e-5)
+
+
+def test_what_it_says_of_a_picture_does_not_depend_on_the_others(classifier):
+    pictures = np.concatenate([across(3, 70), noisy(4, 72)])
+    together, alone = classifier.predict(pictures), [classifier.predict(one) for one in pictures]
+    assert together.score == pytest.approx(np.concatenate([one.score for one in alone]), rel=1e-4, abs=1e-7)
+    assert together.probability == pytest.approx(np.concatenate([one.probability for one in alone]), abs=1e-6)
+
+
+def test_uncertainty_by_hand():
+    """In plain loops: the mean over passes of the softmax under dropout, its entropy over log K."""
+    torch.manual_seed(0)
+    net = players.build("mlp", 1, 16, 3, divide_widths=100).eval()
+    x = torch.rand(4, 1, 16, 16) * 2 - 1
+    scorer = Scorer.of(net, seed=5)
+    kept = [scorer.reading.kept0, scorer.reading.kept1]
+    assert [k.shape for k in kept] == [(PASSES, 8), (PASSES, 8)]
+    p = torch.zeros(4, 3)
+    with torch.no_grad():
+        for t in range(PASSES):
+            h = torch.relu(net[2](net[1](net[0](x)))) * kept[0][t] / 0.88
+            h = torch.relu(net[5](h)) * kept[1][t] / 0.88
+            p += torch.softmax(net[8](h), 1) / PASSES
+        plain = torch.softmax(net(x), 1)
+    got, score = scorer.both(x)
+    assert torch.allclose(got, plain, atol=1e-6)
+    assert torch.allclose(score, -(p * p.log()).sum(1) / math.log(3), atol=1e-5)
+
+
+def test_a_network_without_dropout_is_asked_once():
+    torch.manual_seed(0)
+    net = players.build("resnet", 1, 16, 3, divide_widths=20).eval()
+    assert len(Scorer.of(net, 0).state()) == len(net.state_dict())
+    x = torch.rand(2, 1, 16, 16)
+    p, score = Reading(net, []).eval().both(x)
+    assert torch.allclose(score, -(p * p.log()).sum(1) / math.log(3), atol=1e-5)
+
+
+def test_convolutions_are_computed_once_for_all_passes():
+    net, calls = players.build("lenet", 1, 16, 3, divide_widths=32), []
+    reading = Scorer.of(net, 0).reading
+    net[1].register_forward_hook(lambda *args: calls.append(1))
+    reading(torch.zeros(2, 1, 16, 16))
+    assert calls == [1]
+
+
+def test_a_false_alarm_rate_holds_on_calibration_pictures(classifier):
+    detector = classifier.detector
+    assert detector.threshold is not None
+    assert (detector.calibration > detector.threshold).mean() <= 0.2
+    assert len(detector.calibration) + len(detector.trained_on) == 90
+
+
+def test_saved_and_loaded_says_the_same(classifier, tmp_path):
+    again = store.load(store.save(classifier, tmp_path / "again"))
+    pictures = across(4, 9)
+    assert np.array_equal(again.predict(pictures).probability, classifier.predict(pictures).probability)
+    assert np.array_equal(again.predict(pictures).score, classifier.predict(pictures).score)
+    assert again.classes == ("across", "down", "plain")
+
+
+def test_the_teacher_of_the_same_fit_stands_beside(folder, classifier, tmp_path):
+    teacher = store.teacher_of(classifier, folder / "clf")
+    assert teacher.player == "lenet"
+    assert teacher.cost().macs > classifier.cost().macs
+    store.save(classifier, tmp_path / "clf")
+    assert store.teacher_of(classifier, tmp_path / "clf") is None
+    fitted(tmp_path / "clf.teacher", folder / "train", "plain")  # something else that stands there
+    assert store.teacher_of(classifier, tmp_path / "clf") is None
+
+
+def test_the_same_seed_gives_the_same_classifier(folder, classifier, tmp_path):
+    again = store.load(fitted(tmp_path / "again", folder / "train"))
+    assert torch.equal(again.net[2].weight, classifier.net[2].weight)
+    assert np.array_equal(again.detector.calibration, classifier.detector.calibration)
+
+
+def gathered(source, n, seed=0):
+    chosen = pictures_by_class(source, Where())
+    return chosen, gather(Task("kdgan", Config(), pictures=n, seed=seed), chosen, Preprocessing(size=28), bar=False)
+
+
+def test_so_many_pictures_train_as_many_of_each_class_as_possible(folder):
+    _, pictures = gathered(folder / "train", 31)
+    assert sorted(np.bincount(pictures.labels.numpy()).tolist()) == [10, 10, 11]
+    assert len(pictures.training) == 31
+    other = gathered(folder / "train", 31, seed=1)[1]
+    assert other.fingerprint != pictures.fingerprint
+    # calibration goes by contents alone
+    assert set(pictures.loaded.hashes[pictures.calibrating]) == set(other.loaded.hashes[other.calibrating])
+    assert not set(pictures.trained_on) & set(pictures.loaded.hashes[pictures.calibrating])
+
+
+def test_evaluation_by_hand(folder, classifier):
+    labelled = pictures_by_class(folder / "test", Where())
+    found = evaluate(classifier, None, labelled)
+    said = classifier.predict(folder / "test")
+    folders = [name.split("/")[0] for name in said.names]
+    table = np.zeros((3, 3), int)
+    for true, label in zip(folders, said.label, strict=True):
+        if true != "unknown":
+            table[classifier.classes.index(true), classifier.classes.index(label)] += 1
+    assert found.confusion.tolist() == table.tolist()
+    assert found.accuracy == table.trace() / 30
+    low, high = found.interval
+    assert low < found.accuracy <= high
+    unknown = np.array([name == "unknown" for name in folders])
+    assert found.rates() == (said.novel[~unknown].mean(), said.novel[unknown].mean())
+    assert found.of_class(0)[0] == table[0, 0] / 10
+
+
+def test_mistakes_come_with_the_most_certain_first(classifier, folder, tmp_path):
+    write(tmp_path / "across", np.concatenate([down(3, 90), across(2, 91)]))
+    write(tmp_path / "down", down(2, 92))
+    found = evaluate(classifier, None, pictures_by_class(tmp_path, Where()))
+    assert len(found.mistakes) == 3
+    assert list(found.probability[found.mistakes]) == sorted(found.probability[found.mistakes], reverse=True)
+    assert found.of_class(2) == (None, None)
+    assert "4 of 7 pictures" in next(findings(found)).text
+
+
+def test_the_command_evaluates_and_writes_a_report(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("novelette.classify.evaluate.SECONDS", 0.0)
+    assert main(["classify", "evaluate", str(folder / "clf"), str(folder / "test"), "-o", str(tmp_path / "report")]) == 0
+    out = capsys.readouterr().out
+    assert "It finds the class of 30 of 30 pictures" in out
+    assert "Its teacher finds" in out
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "What is taken for what" in page
+    assert "It made none." in page
+    assert main(["classify", "evaluate", str(folder / "clf"), str(folder / "test"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["n"] == 30
+    assert said["n_unknown"] == 6
+    assert said["ratios"]["macs"] == said["teacher"]["cost"]["macs"] / said["cost"]["macs"] > 1
+
+
+def test_the_command_predicts(folder, tmp_path, capsys):
+    one = folder / "test" / "down" / "00.png"
+    assert main(["classify", "predict", str(folder / "clf"), str(one)]) == 0
+    assert "down" in capsys.readouterr().out
+    assert main(["classify", "predict", str(folder / "clf"), str(folder / "test"), "-o", str(tmp_path / "out.csv"), "--every"]) == 0
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert lines[0] == ("path,label,probability,score,p_value,unknown,probability of across,probability of down,probability of plain")
+    cells = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))
+    assert cells["label"] == "across"
+    assert cells["unknown"] in ("true", "false")
+
+
+def test_info_has_the_teacher_beside(folder, capsys, monkeypatch):
+    monkeypatch.setattr("novelette.classify.evaluate.SECONDS", 0.0)
+    assert main(["info", str(folder / "clf")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split() == ["classes", "['across',", "'down',", "'plain']"] for line in lines)
+    assert any(line.split()[:3] == ["student", "teacher", "ratio"] for line in lines)
+    assert any(line.startswith("multiply-adds") for line in lines)
+
+
+def test_force_replaces_a_classifier_and_the_teacher_of_the_fit_before(folder, tmp_path):
+    store.save(store.load(folder / "clf"), tmp_path / "clf")
+    store.save(store.load(folder / "clf.teacher"), tmp_path / "clf.teacher")
+    fitted(tmp_path / "clf", folder / "train", "plain", "--force")
+    assert store.load(tmp_path / "clf").detector.method == "plain"
+    assert not (tmp_path / "clf.teacher").exists()
+    assert not (tmp_path / "clf.run").exists()
+
+
+def test_pictures_of_one_class_alone_are_refused(tmp_path):
+    write(tmp_path / "a" / "one", across(20))
+    with pytest.raises(InputError, match="pictures of one class, one"):
+        fit(Task("plain", Config()), tmp_path / "a", Run())
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["fit", "kdgan", "{train}", "-o", "{out}", "--pictures", "1000"], "--pictures 1,000 is not from 2 to the"),
+        (["fit", "kdgan", "{train}", "-o", "{out}", "--pictures", "2"], "none of the 2 training pictures is of the class"),
+        (["fit", "gan", "{train}", "-o", "{out}"], "no method 'gan' of classification"),
+        (["fit", "kdgan", "{train}/down", "-o", "{out}"], "lies in no subfolder"),
+        (["fit", "kdgan", "nowhere", "-o", "{out}"], "neither a folder with a subfolder for each class nor a named set"),
+        (["fit", "kdgan", "{train}", "-o", "{out}", "--alpha", "1"], "--alpha"),
+        (["fit", "kdgan", "{train}", "-o", "{clf}"], "exists: give --force"),
+        (["evaluate", "{clf}", "{strange}"], "has pictures of the class zebra, which the classifier was never trained on"),
+        (["evaluate", "{train}", "{train}"], "is not a classifier: it has no classifier.json"),
+        (["predict", "{damaged}", "{train}"], "its hash is not the one in classifier.json"),
+        (["predict", "{newer}", "{train}"], "was written by a newer novelette"),
+        (["predict", "{foreign}", "{train}"], "is of the method 'ede-gan'"),
+        (["explain"], "choose one of fit, evaluate, predict"),
+    ],
+)
+def test_what_a_person_gets_wrong_is_told_in_a_sentence(folder, tmp_path, capsys, argv, says):
+    from novelette.cards import digest
+
+    write(tmp_path / "strange" / "zebra", across(2))
+    for name, change in {"damaged": {}, "newer": {"schema": 9}, "foreign": {"method": "ede-gan"}}.items():
+        (tmp_path / name).mkdir()
+        card = json.loads((folder / "clf" / "classifier.json").read_text()) | change
+        card.pop("card_sha256")
+        (tmp_path / name / "classifier.json").write_text(json.dumps(card | {"card_sha256": digest(card)}))
+        (tmp_path / name / "weights.safetensors").write_bytes(b"nothing")
+    paths = {name: tmp_path / name for name in ("out", "strange", "damaged", "newer", "foreign")}
+    filled = [arg.format(**paths, clf=folder / "clf", train=folder / "train") for arg in argv]
+    assert_refused(["classify", *filled], tmp_path, capsys, says)
+
+
+def test_a_detector_of_28_px_is_refused(folder):
+    with pytest.raises(InputError, match="--size 28 is for classifiers"):
+        fit_detector("knn", str(folder / "train" / "down"), size=28)
+
+
+def test_a_loaded_network_scores_like_the_player(classifier):
+    x = as_tensor(across(3, 4)[:, None])
+    assert torch.allclose(classifier.scores(x).softmax(1), classifier.scorer.both(x)[0], atol=1e-6)
