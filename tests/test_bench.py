@@ -62,6 +62,23 @@ def test_key_tells_runs_apart_by_what_changes_the_result_and_by_nothing_else():
     assert len(keys) == 8
 
 
+def test_fewer_test_images_are_as_many_of_either_kind_drawn_by_the_seed_and_another_run(tmp_path):
+    few = bench(classes=("3",), seeds=(0, 1), test_at_most=40)
+    runs = expand(few, DIGITS)
+    known = engine.Known("digits", DIGITS.labels, DIGITS.is_train, None, None, tmp_path)
+    (first, again, other), whole = (known.split(few, run) for run in (runs[0], runs[0], runs[1])), known.split(bench(), runs[0])
+    assert np.array_equal(first.train, whole.train)
+    assert np.array_equal(first.test, again.test)
+    assert not np.array_equal(first.test, other.test)
+    assert set(first.test) < set(whole.test)
+    assert ((DIGITS.labels[first.test] == 3).sum(), len(first.test)) == (20, 40)
+    assert len(known.split(few.model_copy(update={"protocol": "held-out"}), runs[0]).validation) == 40
+    assert len(known.split(few.model_copy(update={"test_at_most": 10_000}), runs[0]).test) == len(whole.test)
+    assert runs[0].key(few, "digits") != runs[0].key(bench(), "digits")
+    (record, _) = engine.run_bench(few, tmp_path)
+    assert record["split"]["test"] == 40
+
+
 def test_key_holds_every_setting_of_the_method():
     """So that another default, in another version, is another run."""
     (run,) = expand(bench(Entry(label="GAN", method="ede-gan"), classes=("3",)), DIGITS)

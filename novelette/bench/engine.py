@@ -22,7 +22,7 @@ from novelette.bench.measures import Exam, measured
 from novelette.bench.runs import Bench, Records, Run, current, expand, stacks
 from novelette.data.images import Preprocessing, guess_channels, load
 from novelette.data.named import NamedSet, load_named
-from novelette.data.protocol import PARTING, PROTOCOLS, Split, held_out, is_novel
+from novelette.data.protocol import PARTING, PROTOCOLS, Split, held_out, is_novel, thinned
 from novelette.distill import progressive, scores
 from novelette.errors import InputError
 from novelette.files import write_whole
@@ -112,9 +112,12 @@ class Known:
     models: Path
 
     def split(self, bench: Bench, run: Run) -> Split:
-        """The protocol's split for a run; `held-out` keeps groups whole."""
+        """The protocol's split for a run, with as many test images as the bench takes; `held-out` keeps groups whole."""
         grouped = {"groups": self.groups} if bench.protocol == "held-out" else {}
-        return SPLITS[bench.protocol](self.labels, self.is_train, run.number, run.seed, **grouped)
+        split = SPLITS[bench.protocol](self.labels, self.is_train, run.number, run.seed, **grouped)
+        if not bench.test_at_most:
+            return split
+        return thinned(split, is_novel(bench.protocol, self.labels, run.number), bench.test_at_most, run.seed)
 
 
 def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: Known, device_name: str) -> list[dict[str, Any]]:

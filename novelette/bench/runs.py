@@ -72,6 +72,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
         published: the table of novelette/bench/published to stand beside it, or several.
         beside: other benches of the same folder whose rows, if they have records, stand in the table too, such as kNN's.
         threads: of one run.
+        test_at_most: so many test images at most, half of them normal, drawn by the run's seed; 0 tests on all.
         curve: points of every run's course: snapshots, evenly spaced over its training, that are scored after its end.
         curve_every: the course, and the scores under noise, are of every so manieth test image.
         measures: what else is measured of every run: `fit`, scores of training images against new ones; `noise`, AUROC under noise on
@@ -90,6 +91,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     published: Names = ()
     beside: tuple[str, ...] = ()
     threads: int = Field(1, ge=1, le=64)
+    test_at_most: int = Field(0, ge=0, le=1_000_000)
     curve: int = Field(0, ge=0, le=1000)
     curve_every: int = Field(1, ge=1, le=1000)
     measures: tuple[Literal["fit", "noise", "passes", "running"], ...] = ()
@@ -159,7 +161,8 @@ class Run:
 
         Args: title: of the data, which tells a copy of a set from the set.
         """
-        return json.dumps([title, bench.protocol, bench.size, self.normal, self.seed, self.method, self.settings()], sort_keys=True)
+        share = [{"test_at_most": bench.test_at_most}] if bench.test_at_most else []
+        return json.dumps([title, bench.protocol, bench.size, *share, self.normal, self.seed, self.method, self.settings()], sort_keys=True)
 
     def weights_file(self, bench: Bench, title: str) -> str:
         """The name of the file that keeps this run's weights for its students."""

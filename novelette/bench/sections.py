@@ -36,7 +36,9 @@ def classes(found: Found) -> Section:
 
 def tested(found: Found) -> str:
     """What the AUROC is on."""
-    return "test images" if found.bench.protocol != "held-out" else "held-out images of the training split"
+    what = "test images" if found.bench.protocol != "held-out" else "held-out images of the training split"
+    few = found.bench.test_at_most
+    return f"{what} (of these {few:,} at most, half of them normal, drawn by the run's seed)" if few else what
 
 
 def tested_share(found: Found) -> str:

@@ -122,6 +122,22 @@ def held_out(labels: np.ndarray, is_train: np.ndarray, normal: int, seed: int = 
     return Split(train=train, validation=validation[~np.isin(groups[validation], groups[train])])
 
 
+def thinned(split: Split, novel: np.ndarray, at_most: int, seed: int) -> Split:
+    """The split with fewer images to score: up to half of `at_most` normal and half novel ones, drawn at random from either.
+
+    AUROC does not depend on the share of novel images, so this estimates the same as the whole does, best where both are as many.
+
+    Args: novel: (N,), 1 for the novel images of the set.
+    """
+
+    def drawn(which: Indices) -> Indices:
+        rng = np.random.default_rng(seed)
+        sides = [which[novel[which] == side] for side in (0, 1)]
+        return np.sort(np.concatenate([rng.permutation(side)[: at_most // 2] for side in sides]))
+
+    return Split(split.train, drawn(split.validation), drawn(split.test))
+
+
 PROTOCOLS: Mapping[str, Callable[[np.ndarray, np.ndarray, int, int], Split]] = MappingProxyType(
     {"standard": standard, "gpnd": gpnd, "ocgan-p1": ocgan_p1, "leave-one-out": leave_one_out}
 )
