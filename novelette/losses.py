@@ -53,6 +53,15 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return (softplus(-real) + softplus(fake)) / 2
 
 
+def fooling_loss(fake: Tensor) -> Tensor:
+    """What a generator descends against a discriminator, one value per image: -log D(x̂), D = σ(logit), which does not saturate while
+    D wins (Goodfellow et al., 2014).
+
+    Args: fake: logits of x̂, (N,).   Returns: (N,), not reduced.
+    """
+    return softplus(-fake)
+
+
 def mean_squared(a: Tensor, b: Tensor) -> Tensor:
     """⟨(a - b)²⟩, one value per image.   Args: a, b: (N, ...).   Returns: (N,).   Raises: ValueError when their shapes differ."""
     same_shape(a, b)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from novelette.errors import InputError
 
-Norm = Literal["image", "batch"]
+Norm = Literal["image", "batch", "none"]
 
 
 def depth(size: int) -> int:
@@ -54,8 +54,10 @@ def normalization(channels: int, norm: Norm) -> nn.Module:
     """Affine normalization of (N, channels, H, W) over H and W.
 
     `image`: each image by its own mean and variance, which is BatchNorm in training mode at batch size 1; written as GroupNorm with one
-    channel a group, so a score never depends on the batch. `batch`: BatchNorm, for the batch-size study of paper 001.
+    channel a group, so a score never depends on the batch. `batch`: BatchNorm, for the batch-size study of paper 001. `none`: nothing.
     """
+    if norm == "none":
+        return nn.Identity()
     return nn.GroupNorm(channels, channels) if norm == "image" else nn.BatchNorm2d(channels)
 
 
@@ -63,6 +65,7 @@ class Encoder(nn.Module):
     """Images (N, M * C, S, S) to latents (N, M * out): P-KDGAN, Table 1, E(x).
 
     `features` gives the activations before the last convolution, (N, M * widths[-1], 4, 4): f(x) of Eq. 4 where the encoder is D.
+    With norm `none` the convolutions before the last have biases.
     """
 
     def __init__(
@@ -71,7 +74,7 @@ class Encoder(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for i, (c_in, c_out) in enumerate(pairwise([channels, *widths])):
-            layers.append(nn.Conv2d(models * c_in, models * c_out, 4, 2, 1, bias=False, groups=models))
+            layers.append(nn.Conv2d(models * c_in, models * c_out, 4, 2, 1, bias=norm == "none", groups=models))
             if i > 0 or norm_first:
                 layers.append(normalization(models * c_out, norm))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
@@ -113,21 +116,34 @@ class Decoder(nn.Module):
         return self.layers(z[:, :, None, None])
 
 
+def dense(*sizes: int) -> nn.Sequential:
+    """Vectors (N, sizes[0]) to (N, sizes[-1]) by linear layers with LeakyReLU(0.2) between them."""
+    layers: list[nn.Module] = []
+    for c_in, c_out in pairwise(sizes):
+        layers += [nn.Linear(c_in, c_out), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers[:-1])
+
+
 def draw_weights(net: nn.Module, rngs: Sequence[torch.Generator], models: Iterable[int] | None = None) -> None:
     """Draw the weights anew, in place, as DCGAN does: convolutions from N(0, 0.02), normalization weights from N(1, 0.02), biases 0.
+
+    Layers with biases, which nothing normalizes, are drawn from N(0, √(2 / (1.04 · inputs))): Kaiming's rule for LeakyReLU(0.2).
 
     Args:
         rngs: one CPU generator per stacked model; model m's weights depend on rngs[m] alone.
         models: which of the stacked models to draw; all of them by default.
     """
     for layer in net.modules():
-        if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.GroupNorm | nn.BatchNorm2d):
+        if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.GroupNorm | nn.BatchNorm2d):
             continue
-        mean = 0.0 if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) else 1.0
+        normalizes = isinstance(layer, nn.GroupNorm | nn.BatchNorm2d)
+        mean, std = float(normalizes), 0.02
+        if not normalizes and layer.bias is not None:
+            std = (2 / (1.04 * layer.weight[0].numel())) ** 0.5
         weights = layer.weight.data.chunk(len(rngs))
         biases = None if layer.bias is None else layer.bias.data.chunk(len(rngs))
         for m in range(len(rngs)) if models is None else models:
-            weights[m].copy_(torch.empty(weights[m].shape).normal_(mean, 0.02, generator=rngs[m]))
+            weights[m].copy_(torch.empty(weights[m].shape).normal_(mean, std, generator=rngs[m]))
             if biases is not None:
                 biases[m].zero_()
 

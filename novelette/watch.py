@@ -22,10 +22,14 @@ class Watch:
         self.strikes, self.since = [0] * models, [0] * models
         self.before: tuple[Tensor, Tensor] | None = None
 
-    def log(self, step: int, x: Tensor, x_hat: Tensor, losses: dict[str, Tensor]) -> None:
-        """Look at images and reconstructions (B, M * C, S, S) and losses (B * M,), and log the losses of the models that are well."""
+    def log(self, step: int, x: Tensor, x_hat: Tensor, losses: dict[str, Tensor], *, paired: bool = True) -> None:
+        """Look at images and reconstructions (B, M * C, S, S) and losses (B * M,), and log the losses of the models that are well.
+
+        Args: paired: whether x_hat are reconstructions of x, so that their difference means something, or made of random latents.
+        """
         models = len(self.strikes)
-        losses = losses | {"con": reconstruction_l1(each(x, models), each(x_hat, models))}
+        if paired:
+            losses = losses | {"con": reconstruction_l1(each(x, models), each(x_hat, models))}
         means = {name: per_model(l.detach(), models) for name, l in losses.items()}
         well = self(step, means, x.unflatten(1, (models, -1)), x_hat.detach().unflatten(1, (models, -1)))
         self.run.log(step, **{name: l[well] for name, l in means.items()})

@@ -19,25 +19,37 @@ from novelette.export import export_detector, why_not
 from novelette.graph import Verdict
 from novelette.methods import (
     METHODS,
+    alad,
     autoencoder,
     bayes_factor,
     certainty,
     contextual,
     deep_svdd,
     ede_gan,
+    egbad,
+    f_anogan,
     feature_knn,
     kde,
     knn,
     lsa,
     oc_svm,
+    ocgan,
     pca,
     piad,
+    skip_ganomaly,
     vae,
 )
 from novelette.training import Run
 
 CPU = torch.device("cpu")
 GAN = {"widths": (2,), "latent": 8, "steps": 4}
+
+
+def few(tiny, **changes):
+    """A method's TINY for two steps."""
+    return tiny.model_copy(update={"steps": 2} | changes)
+
+
 CONFIGS = {
     "ede": ("ede-gan", ede_gan.Config(**GAN)),
     "ed-hat": ("ede-gan", ede_gan.Config(pipeline="ed-hat", **GAN)),
@@ -59,6 +71,11 @@ CONFIGS = {
     "certainty": ("certainty", certainty.TINY.model_copy(update={"reading": "dropout", "steps": 2, "learning_rate": 0.05})),
     "contextual": ("contextual", contextual.TINY.model_copy(update={"steps": 2, "predict": "surroundings"})),
     "bayes-factor": ("bayes-factor", bayes_factor.Config(levels=5)),
+    "f-anogan": ("f-anogan", few(f_anogan.TINY, encoder_steps=2)),
+    "egbad": ("egbad", few(egbad.TINY)),
+    "alad": ("alad", few(alad.TINY)),
+    "ocgan": ("ocgan", few(ocgan.TINY)),
+    "skip-ganomaly": ("skip-ganomaly", few(skip_ganomaly.TINY)),
     "feature-knn of smaller pictures": ("feature-knn", feature_knn.Config(layer="block-2", side=20, k=40)),
 }
 
@@ -100,7 +117,7 @@ def test_a_bundle_says_what_its_detector_says(name, tmp_path):
     assert_the_same(was, runtime.load(tmp_path / "a.bundle", threads=1), pictures_for(was.preprocessing))
 
 
-@pytest.mark.parametrize("name", ["ede", "knn", "feature-knn", "piad", "bayes-factor"])
+@pytest.mark.parametrize("name", ["ede", "knn", "feature-knn", "piad", "bayes-factor", "alad", "skip-ganomaly"])
 def test_tiles_and_colour_are_in_the_graph(name, tmp_path):
     was = detector(name, Preprocessing(tiles=2, channels=3))
     export_detector(was, tmp_path / "a.bundle")
@@ -171,6 +188,14 @@ def test_a_gradient_has_no_graph():
     config = certainty.Config(reading="gradient", width=2)
     was = replace(detector(), config=config, scorer=certainty.Scorer(config, certainty.AllConv(1, 2, 2), [], 32))
     assert why_not(was).startswith("--reading gradient differentiates the network")
+
+
+@pytest.mark.parametrize("name", ["adgan", "anogan", "gpnd"])
+def test_scores_that_come_from_no_network_have_no_graph(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(CONFIGS, name, (name, few(METHODS[name].TINY)))
+    with pytest.raises(InputError, match=f"cannot be exported: novelette has no graph of the method {name}$"):
+        export_detector(detector(name), tmp_path / "a.bundle")
+    assert not any(tmp_path.iterdir())
 
 
 def test_too_many_training_pictures_have_no_graph(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from novelette.losses import contrast_loss, discriminator_loss, generator_loss, reconstruction_l1
+from novelette.losses import contrast_loss, discriminator_loss, fooling_loss, generator_loss, mean_squared, reconstruction_l1
 
 # A sum of a few thousand float32 numbers in two orders agrees to about 1e-6.
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
@@ -72,6 +72,19 @@ def test_discriminator_loss_stays_finite_where_a_probability_would_be_0():
     loss.sum().backward()
     assert loss.tolist() == [200, 0]
     assert real.grad.tolist() == [-0.5, 0]
+
+
+def test_a_generator_fools_by_the_cross_entropy_of_its_images_called_true():
+    fake = torch.tensor([-200.0, 0.0, 3.0])
+    assert fooling_loss(fake).tolist() == pytest.approx([200, math.log(2), -math.log(1 / (1 + math.exp(-3)))])
+
+
+def test_mean_squared_by_hand():
+    a, b = torch.zeros(2, 1, 2, 2), torch.zeros(2, 1, 2, 2)
+    b[1, 0] = torch.tensor([[1.0, 2.0], [0.0, 3.0]])
+    assert mean_squared(a, b).tolist() == [0, (1 + 4 + 9) / 4]
+    with pytest.raises(ValueError, match="differ"):
+        mean_squared(a, b[:1])
 
 
 def test_losses_are_not_reduced_and_an_images_loss_is_its_own():

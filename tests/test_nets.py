@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from novelette.methods.ede_gan import Config, Discriminator, Generator
-from novelette.nets import Decoder, Encoder, block_widths, depth, draw_weights
+from novelette.nets import Decoder, Encoder, block_widths, dense, depth, draw_weights
 from novelette.training import generators
 
 
@@ -51,6 +51,28 @@ def test_a_single_width_above_the_cap_stays_what_it_is():
 
 def test_widths_that_name_every_block_are_taken_as_they_are():
     assert block_widths([8, 16, 64], 32) == (8, 16, 64)
+
+
+def test_without_normalization_convolutions_have_biases_and_see_how_bright_a_picture_is():
+    net, x = drawn(Encoder(1, (2, 4, 8), 3, norm="none"), 0), images(2, 1, 32) * 0.1
+    convolutions = [layer for layer in net.features if isinstance(layer, torch.nn.Conv2d)]
+    assert len(convolutions) == 3
+    assert all(layer.bias is not None for layer in convolutions)
+    assert net.head.bias is None
+    assert not torch.allclose(net(x), net(x + 0.5), atol=1e-3)
+
+
+def test_weights_that_nothing_normalizes_are_drawn_so_that_signals_keep_their_size():
+    layer = drawn(dense(1000, 2000), 0)[0]
+    assert float(layer.weight.detach().std()) == pytest.approx((2 / 1.04 / 1000) ** 0.5, rel=0.01)  # of two million draws
+    assert layer.bias.abs().max() == 0
+    first = drawn(Encoder(1, (2, 4, 256), 3, norm="none"), 0).features
+    convolutions = [layer for layer in first if isinstance(layer, torch.nn.Conv2d)]
+    assert float(convolutions[-1].weight.detach().std()) == pytest.approx((2 / 1.04 / (4 * 16)) ** 0.5, rel=0.05)
+
+
+def test_dense_layers_have_an_activation_between_them_and_none_after():
+    assert [type(layer).__name__ for layer in dense(4, 3, 2)] == ["Linear", "LeakyReLU", "Linear"]
 
 
 @pytest.mark.parametrize("widths", [(2, 4), (2, 4, 8, 16)])

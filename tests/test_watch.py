@@ -41,6 +41,18 @@ def test_reconstructions_that_stay_the_same_stop_the_run_at_the_tenth_look_and_n
         look(watch, 1, one_picture(), first=500)
 
 
+def test_images_made_of_random_latents_are_watched_but_not_compared_with_the_pictures():
+    run = Run()
+    watch = Watch(200, 1, run)
+    watch.log(49, watched(), watched().flip(0), WELL, paired=False)
+    watch.log(99, watched(), watched().flip(0), WELL)
+    assert [set(line) for line in run.history] == [{"step", "g", "d"}, {"step", "g", "d", "con"}]
+    for i in range(9):
+        watch.log(149 + 50 * i, watched(), one_picture(), WELL, paired=False)
+    with pytest.raises(Diverged, match="are all the same picture"):
+        watch.log(599, watched(), one_picture(), WELL, paired=False)
+
+
 def test_reconstructions_in_black_and_white_alone_stop_the_run():
     watch = watch_of(1)
     look(watch, 9, watched().sign())

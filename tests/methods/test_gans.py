@@ -1,0 +1,88 @@
+"""What the GANs that are compared with all keep: stopped runs go on, logs are finite, heat maps are what a picture loses, widths fit."""
+
+import itertools
+import math
+from contextlib import contextmanager
+
+import pytest
+import torch
+
+from novelette import training
+from novelette.data.images import as_tensor
+from novelette.errors import InputError
+from novelette.methods import METHODS
+from novelette.training import Interrupted, Run
+
+CPU = torch.device("cpu")
+STEPS = {"f-anogan": {"steps": 3, "encoder_steps": 3}}  # six in all for each
+RECONSTRUCTS = {
+    "alad": lambda net, x: net.generate(net.encode(x)),
+    "egbad": lambda net, x: net.generate(net.encode(x)),
+    "f-anogan": lambda net, x: net.generate(net.encode(x)),
+    "gpnd": lambda net, x: net.generate(net.encode(x)),
+    "ocgan": lambda net, x: net.generate(net.encode(x).tanh()),
+    "skip-ganomaly": lambda net, x: net.draw_again(x),
+}
+
+every_gan = pytest.mark.parametrize("name", [*RECONSTRUCTS, "adgan", "anogan"])
+
+
+def pictures(n=12, channels=1, seed=0):
+    return torch.randint(0, 256, (n, channels, 32, 32), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+def trained(name, run, **changes):
+    config = METHODS[name].TINY.model_copy(update=STEPS.get(name, {"steps": 6}) | {"batch_size": 4} | changes)
+    return METHODS[name].fit(pictures(), config, seed=0, device=CPU, run=run)
+
+
+class StopsAt:
+    """An event that is set when it is asked the n-th time, as Ctrl-C would set it in the middle of a run."""
+
+    def __init__(self, n):
+        self.asked, self.n = itertools.count(), n
+
+    def is_set(self):
+        return next(self.asked) >= self.n
+
+
+@every_gan
+@pytest.mark.parametrize("at", [2, 4])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(name, at, tmp_path, monkeypatch):
+    @contextmanager
+    def interrupts():
+        yield StopsAt(at)
+
+    whole = trained(name, Run()).state()
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "_interrupts", interrupts)
+        with pytest.raises(Interrupted, match=f"stopped at step {at}"):
+            trained(name, Run(folder=tmp_path))
+    resumed = trained(name, Run(folder=tmp_path, resume=True)).state()
+    assert all(torch.equal(resumed[key], value) for key, value in whole.items())
+
+
+@every_gan
+def test_every_loss_is_logged_and_finite(name, monkeypatch):
+    monkeypatch.setattr(training, "LOG_EVERY", 3)
+    run = Run()
+    trained(name, run)
+    assert [line["step"] for line in run.history] == [3, 6]
+    for line in run.history:
+        assert len(line) >= 3
+        assert all(math.isfinite(value) for value in line.values())
+
+
+@pytest.mark.parametrize("name", RECONSTRUCTS)
+def test_the_heat_map_is_the_difference_of_pixels_averaged_over_channels(name):
+    scorer = METHODS[name].Scorer(METHODS[name].TINY, 3, 32).eval()
+    x = as_tensor(pictures(2, 3))
+    with torch.no_grad():
+        x_hat = RECONSTRUCTS[name](scorer, x)
+    torch.testing.assert_close(scorer.heatmap(x), sum((x - x_hat)[:, c].abs() for c in range(3)) / 3)
+
+
+@every_gan
+def test_widths_that_do_not_name_every_block_are_refused(name):
+    with pytest.raises(InputError, match="names 2 blocks, but images of 32 px need 3"):
+        trained(name, Run(), widths=(2, 4))
