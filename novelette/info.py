@@ -69,7 +69,8 @@ def teacher_of(student: Detector, path: Path) -> Detector | None:
 def file_sizes(path: Path, detector: Detector) -> dict[str, int]:
     """Bytes of the files that loading reads; where they hold a discriminator, which only distilling needs, without its weights too."""
     whole = sum((path / name).stat().st_size for name in (store.CARD, store.WEIGHTS))
-    critic = sum(tensor.nbytes for name, tensor in detector.scorer.state().items() if name.startswith(ede_gan.CRITIC))
+    state = detector.scorer.state() if isinstance(detector.scorer, ede_gan.Scorer) else {}
+    critic = sum(tensor.nbytes for name, tensor in state.items() if name.startswith(ede_gan.CRITIC))
     return {"disk_bytes": whole} | ({"disk_bytes_without_discriminator": whole - critic} if critic else {})
 
 

@@ -90,6 +90,14 @@ def test_sizes_on_disk_with_the_discriminator_and_without(folder, capsys):
     assert "disk_bytes_without_discriminator" not in as_json(folder / "knn.det", capsys)
 
 
+def test_a_search_has_a_speed_but_no_network_to_count_and_needs_its_discriminator(folder, capsys):
+    fitted(folder / "search.det", folder / "parts", "anogan", "--widths", "2", "--steps", "2", "--search-steps", "1")
+    said = as_json(folder / "search.det", capsys)
+    assert set(said["speed"]) == SPEED
+    assert not {"params", "macs", "disk_bytes_without_discriminator"} & set(said)
+    assert not any(line.startswith("parameters") for line in as_lines(folder / "search.det", capsys))
+
+
 @pytest.mark.parametrize("config", [{"widths": [1, 2]}, {"widths": "many"}, {"depth": 3}, [4], None], ids=repr)
 def test_a_teacher_that_no_network_is_is_told_in_a_sentence(config, folder, tmp_path, capsys):
     student = store.load(folder / "s.det")
