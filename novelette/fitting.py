@@ -321,7 +321,9 @@ def missing_words(detector: Detector) -> str:
 
 def found_words(fitted: Fitted) -> list[str]:
     """What a person should know about the pictures, a line each."""
-    lines = ["strangest pictures: " + names_words(fitted.strangest)]
+    warning = fitted.detector.provenance.get("warning")
+    lines = [f"warning: {warning}"] if warning else []
+    lines.append("strangest pictures: " + names_words(fitted.strangest))
     if fitted.duplicates:
         extra = counted(sum(len(group) - 1 for group in fitted.duplicates), "duplicate")
         shown = "; ".join(" = ".join(group[:3]) for group in fitted.duplicates[:5])

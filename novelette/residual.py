@@ -178,24 +178,30 @@ class LatentCritic(nn.Module):
         return out.flatten()
 
 
-def with_batch_spread(f: Tensor) -> Tensor:
-    """Features with one more channel that holds one number: their standard deviation over the batch, averaged over channels and positions.
+def batch_spread(f: Tensor) -> Tensor:
+    """The standard deviation of features (N, C, h, w) over the batch, averaged over channels and positions: a scalar."""
+    return (f.var(0, unbiased=False) + 1e-8).sqrt().mean()  # 1e-8: the root's gradient at 0 is not finite
+
+
+def with_batch_spread(f: Tensor, spread: Tensor | None = None) -> Tensor:
+    """Features with one more channel that holds one number: their own `batch_spread` unless another is given.
 
     Args: f: (N, C, h, w).   Returns: (N, C + 1, h, w).
     """
-    spread = (f.var(0, unbiased=False) + 1e-8).sqrt().mean()  # 1e-8: the root's gradient at 0 is not finite
+    spread = batch_spread(f) if spread is None else spread
     return torch.cat([f, spread.expand(len(f), 1, *f.shape[2:])], 1)
 
 
-def draw_residual_weights(net: nn.Module, rng: torch.Generator) -> None:
-    """Draw the weights anew, in place: N(0, 2 / ((1 + SLOPE²) fan_out)), Kaiming's for LeakyReLU; biases 0.
+def draw_residual_weights(net: nn.Module, rng: torch.Generator, fan: Literal["in", "out"] = "out") -> None:
+    """Draw the weights anew, in place: N(0, 2 / ((1 + SLOPE²) fan)), Kaiming's for LeakyReLU; biases 0.
 
+    Args: fan: what keeps its variance through a layer, gradients (out), as PIAD has it, or activations (in).
     Deviation: the authors draw the weights of E, G and D_X so, those of D_Z by Xavier's uniform rule, and leave biases to PyTorch.
     """
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
-            fan_out = layer.weight.shape[0] * layer.weight[0, 0].numel()
-            std = (2 / ((1 + SLOPE**2) * fan_out)) ** 0.5
+            one_output, one_input = layer.weight[0].numel(), layer.weight.shape[0] * layer.weight[0, 0].numel()
+            std = (2 / ((1 + SLOPE**2) * (one_output if fan == "in" else one_input))) ** 0.5
             layer.weight.data.copy_(torch.empty(layer.weight.shape).normal_(0, std, generator=rng))
             assert layer.bias is not None
             layer.bias.data.zero_()

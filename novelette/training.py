@@ -232,11 +232,16 @@ class Batches:
         return as_tensor(torch.stack(picked, dim=1))
 
 
-def descend(optimizer: Optimizer, loss: Tensor) -> None:
-    """One step of `optimizer` down the gradient of `loss`, a scalar. Only the optimizer's own parameters receive gradients."""
+def descend(optimizer: Optimizer, loss: Tensor, longest: float = 0.0) -> None:
+    """One step of `optimizer` down the gradient of `loss`, a scalar. Only the optimizer's own parameters receive gradients.
+
+    Args: longest: a gradient whose norm, over all parameters together, is larger is scaled down to it; 0: none is.
+    """
     optimizer.zero_grad(set_to_none=True)
     own = [p for group in optimizer.param_groups for p in group["params"]]
     loss.backward(inputs=own)
+    if longest:
+        nn.utils.clip_grad_norm_(own, longest)
     optimizer.step()
 
 

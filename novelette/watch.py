@@ -9,29 +9,38 @@ from novelette.training import Diverged, Run
 
 
 class Watch:
-    """Stops models that diverge: a loss that is no number, or reconstructions that have become one picture, or saturated, and stay so.
+    """Stops models that diverge: a loss that is no number, or pictures that have become one, or saturated, or exploded, and stay so.
 
     Alike images are not judged: nothing can collapse. GANs pass through a collapse in their first steps, so it counts only from a quarter
     of the training on, or step 5,000. A model that diverges beside others in one program is put down in `run.failed`, and they go on.
+
+    Args: stops: whether pictures stop a model; if not, `run.notes` has a warning. A loss that is no number always does.
     """
 
     PATIENCE = 10  # looks in a row, training.LOG_EVERY steps apart
+    EXPLODED = 10.0  # standard deviation over a batch, of pixels that should be in [-1, 1]
+    EVEN = 0.02  # from a half
 
-    def __init__(self, steps: int, models: int, run: Run) -> None:
-        self.first, self.run = min(steps // 4, 5000), run
+    def __init__(self, steps: int, models: int, run: Run, *, stops: bool = True) -> None:
+        self.first, self.run, self.stops, self.what = min(steps // 4, 5000), run, stops, "reconstructions"
         self.strikes, self.since = [0] * models, [0] * models
+        self.even, self.even_since = 0, 0
         self.before: tuple[Tensor, Tensor] | None = None
 
     def log(self, step: int, x: Tensor, x_hat: Tensor, losses: dict[str, Tensor], *, paired: bool = True) -> None:
         """Look at images and reconstructions (B, M * C, S, S) and losses (B * M,), and log the losses of the models that are well.
 
-        Args: paired: whether x_hat are reconstructions of x, so that their difference means something, or made of random latents.
+        Args: paired: whether x_hat are reconstructions of x, so that their difference means something, or made of random latents: then
+            the variance within the batch is logged in its place.
         """
-        models = len(self.strikes)
-        if paired:
-            losses = losses | {"con": reconstruction_l1(each(x, models), each(x_hat, models))}
+        models, x_hat = len(self.strikes), x_hat.detach()
         means = {name: per_model(l.detach(), models) for name, l in losses.items()}
-        well = self(step, means, x.unflatten(1, (models, -1)), x_hat.detach().unflatten(1, (models, -1)))
+        if paired:
+            means["con"] = per_model(reconstruction_l1(each(x, models), each(x_hat, models)), models)
+        else:
+            means["variance"] = x_hat.unflatten(1, (models, -1)).var(0, unbiased=False).flatten(1).mean(1)
+        self.what = "reconstructions" if paired else "made pictures"
+        well = self(step, means, x.unflatten(1, (models, -1)), x_hat.unflatten(1, (models, -1)))
         self.run.log(step, **{name: l[well] for name, l in means.items()})
 
     def __call__(self, step: int, losses: dict[str, Tensor], x: Tensor, x_hat: Tensor) -> list[int]:
@@ -42,12 +51,16 @@ class Watch:
         if len(x) == 1:  # two looks make a batch
             last, self.before = self.before or (x, x_hat), (x, x_hat)
             x, x_hat = torch.cat([last[0], x]), torch.cat([last[1], x_hat])
-        collapsed = x_hat.std(0).flatten(1).mean(1) < 0.01 * x.std(0).flatten(1).mean(1)
+        spread = x_hat.std(0).flatten(1).mean(1)
+        collapsed = spread < 0.01 * x.std(0).flatten(1).mean(1)
         saturated = (x_hat.abs().clamp(max=1).mean((0, 2, 3, 4)) > 0.999) & (x.abs().mean((0, 2, 3, 4)) < 0.95)
         for m in range(len(self.strikes)):
-            what = self._nonsense(step, losses, m) or self._stuck(step, m, bool(collapsed[m]), bool(saturated[m]))
-            if what and m not in self.run.failed:
-                self.run.failed[m] = Diverged(f"{what}; try a lower --learning-rate or another --seed")
+            nonsense = self._nonsense(step, losses, m)
+            stuck = self._stuck(step, m, bool(collapsed[m]), bool(saturated[m]), bool(spread[m] > self.EXPLODED))
+            if stuck and not self.stops:
+                self.run.notes["warning"] = stuck
+            elif (nonsense or stuck) and m not in self.run.failed:
+                self.run.failed[m] = Diverged(f"{nonsense or stuck}; try a lower --learning-rate or another --seed")
         well = [m for m in range(len(self.strikes)) if m not in self.run.failed]
         if not well:
             raise self.run.failed[0]
@@ -57,9 +70,18 @@ class Watch:
         wrong = {name: float(l[m]) for name, l in losses.items() if not torch.isfinite(l[m])}
         return next((f"training diverged at step {step + 1:,}: {name} is {value}" for name, value in wrong.items()), None)
 
-    def _stuck(self, step: int, m: int, collapsed: bool, saturated: bool) -> str | None:
-        self.strikes[m] = self.strikes[m] + 1 if step >= self.first and (collapsed or saturated) else 0
+    def _stuck(self, step: int, m: int, collapsed: bool, saturated: bool, exploded: bool) -> str | None:
+        self.strikes[m] = self.strikes[m] + 1 if step >= self.first and (collapsed or saturated or exploded) else 0
         self.since[m] = step + 1 if self.strikes[m] == 1 else self.since[m]
-        how = "are all the same picture" if collapsed else "are saturated black and white"
-        stuck = self.strikes[m] >= self.PATIENCE
-        return f"training collapsed: since step {self.since[m]:,} the reconstructions {how}" if stuck else None
+        end, how = ("collapsed", "all the same picture") if collapsed else ("collapsed", "saturated black and white")
+        if exploded:
+            end, how = "exploded", "far out of the range of pixels"
+        return f"training {end}: since step {self.since[m]:,} the {self.what} are {how}" if self.strikes[m] >= self.PATIENCE else None
+
+    def undecided(self, step: int, data: Tensor, novel: Tensor) -> None:
+        """Warn of a discriminator that has come to rest at D = ½.   Args: data, novel: D(x) of images and 1 - D of novelties, (B,) each."""
+        at_rest = all(abs(float(p.mean()) - 0.5) < self.EVEN for p in (data, novel))
+        self.even = self.even + 1 if at_rest else 0
+        self.even_since = step + 1 if self.even == 1 else self.even_since
+        if self.even >= self.PATIENCE:
+            self.run.notes["warning"] = f"since step {self.even_since:,} the discriminator is at ½ on everything, and tells nothing apart"

@@ -123,3 +123,39 @@ def test_log_has_the_mean_losses_of_the_models_that_are_well():
     assert (line["step"], line["g"]) == (10, 3.0)
     assert line["con"] == pytest.approx((x / 2).abs().mean().item(), abs=1e-6)  # the log has six digits
     assert list(watch.run.failed) == [2]
+
+
+def test_pictures_far_out_of_range_are_an_explosion():
+    watch, x_hat = watch_of(1), 30 * watched()
+    look(watch, 9, x_hat)
+    with pytest.raises(Diverged, match="training exploded: since step 50 the reconstructions are far out of the range of pixels"):
+        look(watch, 1, x_hat, first=450)
+
+
+def test_a_watch_that_does_not_stop_warns_of_pictures_but_still_stops_at_a_loss_that_is_no_number():
+    watch = Watch(1, 1, Run(), stops=False)
+    look(watch, 12, one_picture())
+    assert watch.run.notes["warning"] == "training collapsed: since step 50 the reconstructions are all the same picture"
+    with pytest.raises(Diverged, match="at step 1,000: d is nan"):
+        watch(999, {"d": torch.tensor([math.nan])}, watched()[:, None], watched()[:, None])
+
+
+def test_of_made_pictures_the_log_has_the_variance_within_the_batch():
+    watch = watch_of(1)
+    made = watched() / 2
+    watch.log(9, watched(), made, {"g": torch.ones(8)}, paired=False)
+    (line,) = watch.run.history
+    assert set(line) == {"step", "g", "variance"}
+    assert line["variance"] == pytest.approx(made.var(0, unbiased=False).mean().item(), abs=1e-6)  # the log has six digits
+
+
+def test_a_discriminator_at_a_half_on_everything_is_warned_of_when_it_stays_there():
+    watch = watch_of(1)
+    half, sure = torch.full((8,), 0.51), torch.full((8,), 0.6)
+    for i in range(9):
+        watch.undecided(50 * i + 49, half, half)
+    watch.undecided(499, half, sure)
+    assert not watch.run.notes
+    for i in range(10):
+        watch.undecided(550 + 50 * i - 1, half, 1 - half)
+    assert watch.run.notes["warning"] == "since step 550 the discriminator is at ½ on everything, and tells nothing apart"

@@ -102,7 +102,7 @@ def trial(task: Task) -> Outcome:
     material: Material = joblib.load(task.material, mmap_mode="r")
     recipe, recipe_steps = task.recipe, steps_of(task.recipe.config)
     if recipe_steps is not None and task.seconds is not None:
-        recipe = replace(recipe, config=with_steps(recipe.config, affordable(recipe, material.pictures.training, task.seconds)))
+        recipe = replace(recipe, config=with_steps(recipe.config, affordable(recipe, material.pictures, task.seconds)))
     began = time.monotonic()
     fitted = fit_gathered(recipe, material.pictures, material.preprocessing, material.source, Run(), began)
     fit_seconds = time.monotonic() - began
@@ -135,16 +135,19 @@ def with_steps(config: Any, steps: int) -> Any:
     return config.model_copy(update={"steps": steps})
 
 
-def affordable(recipe: Recipe, images: torch.Tensor, seconds: float) -> int:
+def affordable(recipe: Recipe, pictures: Gathered, seconds: float) -> int:
     """How many steps of training take `seconds`, in two digits, and no more than the recipe has.
 
     What a step takes comes from two short fits, one twice as long as the other, so that what a fit takes beside its steps does not count.
     """
     fit, device, most = find_method(recipe.method).fit, pick_device(recipe.device), steps_of(recipe.config) or 1
+    images, labels = pictures.training, pictures.labels
+    every = -(-len(images) // PROBE_ON)  # so that every class is there
+    images, labels = images[::every], None if labels is None else labels[::every]
 
     def takes(steps: int) -> float:
         began = time.monotonic()
-        fit(images[:PROBE_ON], with_steps(recipe.config, steps), seed=recipe.seed, device=device, run=Run())
+        fit(images, with_steps(recipe.config, steps), labels=labels, seed=recipe.seed, device=device, run=Run())
         return time.monotonic() - began
 
     takes(1)  # the first is slower

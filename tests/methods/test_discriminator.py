@@ -1,0 +1,170 @@
+"""Algorithms 1 and 2 step by step: who moves when, down which loss; the remedies, the warnings, a resumed run."""
+
+import math
+
+import pytest
+import torch
+from pictures import stripes, write
+
+from novelette import training
+from novelette.cli import main
+from novelette.data.images import as_tensor
+from novelette.methods import discriminator
+from novelette.methods.discriminator import TINY, Config, Game, Scorer, fit, play
+from novelette.training import Diverged, Interrupted, Run
+
+CPU = torch.device("cpu")
+
+
+def tiny(**changes):
+    return Config(**(TINY.model_dump() | {"steps": 6, "batch_size": 4} | changes))
+
+
+def pictures(n=12, channels=1, seed=0, size=32):
+    return torch.randint(0, 256, (n, channels, size, size), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+def game_of(config):
+    game = Game(config, pictures(), CPU)
+    game.draw(0)
+    return game
+
+
+def moved(net, before):
+    return any(not torch.equal(p, q) for p, q in zip(net.parameters(), before, strict=True))
+
+
+def test_each_update_moves_its_own_player_alone():
+    game, x = game_of(tiny()), as_tensor(pictures(4))
+    nets = {"d": game.critic, "g": game.net.generate, "e": game.net.encode}
+    expected = {"d": {"d"}, "g": {"g"}, "ae": {"g", "e"}}
+    updates = {"d": lambda: game.descend_d(x), "g": lambda: game.descend_g(4, 1.0), "ae": lambda: game.descend_ae(x)}
+    for name, update in updates.items():
+        before = {own: [p.detach().clone() for p in net.parameters()] for own, net in nets.items()}
+        update()
+        assert {own for own, net in nets.items() if moved(net, before[own])} == expected[name], name
+
+
+def test_d_descends_the_cross_entropy_of_data_and_novelties_and_g_that_of_passing_for_data():
+    game, x, bce = game_of(tiny()), as_tensor(pictures(4)), torch.nn.functional.binary_cross_entropy
+    torch.manual_seed(3)
+    g = game._generated(4)
+    on_data, on_made = game.critic(x).sigmoid(), game.critic(g.detach()).sigmoid()
+    own = list(game.critic.parameters())
+    expected = torch.autograd.grad(bce(on_data, torch.ones(4)) + bce(on_made, torch.zeros(4)), own)
+    torch.manual_seed(3)
+    made, log = game.descend_d(x)
+    assert torch.equal(made, g)
+    for p, q in zip(own, expected, strict=True):
+        torch.testing.assert_close(p.grad, q, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(log["data"], on_data.detach())
+    torch.testing.assert_close(log["novel"], 1 - on_made.detach())
+    torch.manual_seed(4)
+    theirs = list(game.net.generate.parameters())
+    expected = torch.autograd.grad(bce(game.critic(game._generated(4)).sigmoid(), torch.ones(4)), theirs)
+    torch.manual_seed(4)
+    game.descend_g(4, 1.0)
+    for p, q in zip(theirs, expected, strict=True):
+        torch.testing.assert_close(p.grad, q, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"novelties": "gaussian"}, "D"),
+        ({"novelties": "density"}, "D"),
+        ({}, "DG"),
+        ({"critic_steps": 3}, "DDDG"),
+        ({"autoencoder": "initial", "autoencoder_steps": 2}, "DG"),
+        ({"autoencoder": "joint", "autoencoder_steps": 2}, "DGA"),
+    ],
+)
+def test_the_updates_come_in_the_order_of_the_algorithms(changes, expected, monkeypatch):
+    said, config = [], tiny(steps=2, **changes)
+    for letter, name in (("D", "descend_d"), ("G", "descend_g"), ("A", "descend_ae")):
+        original = getattr(Game, name)
+        monkeypatch.setattr(Game, name, lambda self, *a, letter=letter, original=original: said.append(letter) or original(self, *a))
+    play(pictures(), config, seed=0, device=CPU, run=Run())
+    assert "".join(said) == "A" * config.opening + expected * 2
+
+
+def test_a_score_is_how_sure_d_is_that_a_picture_is_no_data():
+    game, x = game_of(tiny()), as_tensor(pictures(5, seed=2))
+    scores = Scorer.of(game, pictures()).score(x)
+    assert scores.tolist() == pytest.approx([1 - 1 / (1 + math.exp(-y)) for y in game.critic.eval()(x).tolist()], rel=1e-5)
+
+
+def test_a_gradient_that_is_too_long_is_cut_to_length():
+    lengths = {}
+    for clip in (0.0, 0.001):
+        game = game_of(tiny(clip=clip))
+        torch.manual_seed(0)
+        game.descend_d(as_tensor(pictures(4)))
+        lengths[clip] = torch.cat([p.grad.flatten() for p in game.critic.parameters()]).norm().item()
+    assert lengths[0.0] > 0.01
+    assert lengths[0.001] == pytest.approx(0.001, rel=1e-3)
+
+
+def test_a_control_couples_the_rates_to_the_losses():
+    game, x = game_of(tiny(control="linear")), as_tensor(pictures(4))
+    _, log = game.descend_d(x)
+    rate = game.config.learning_rate * float(log["curator"].mean()) / (2 * math.log(2))
+    assert game.opt_d.param_groups[0]["lr"] == pytest.approx(rate)
+    game.descend_g(4, float(log["curator"].mean()))
+    assert game.opt_g.param_groups[0]["lr"] not in (pytest.approx(rate), game.config.learning_rate)
+
+
+@pytest.mark.parametrize("changes", [{"autoencoder": "joint", "autoencoder_steps": 3}, {"novelties": "density", "minibatch": True}])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(changes, tmp_path, monkeypatch):
+    config = tiny(**changes)
+    whole = fit(pictures(), config, seed=0, device=CPU, run=Run()).state()
+    original = Game.descend_d
+
+    def stopped(self, x):
+        if self.opt_d.state and next(iter(self.opt_d.state.values()))["step"] == 4:
+            raise Interrupted(4)
+        return original(self, x)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Game, "descend_d", stopped)
+        with pytest.raises(Interrupted):
+            fit(pictures(), config, seed=0, device=CPU, run=Run(tmp_path, checkpoint_every_s=0.0))
+    resumed = fit(pictures(), config, seed=0, device=CPU, run=Run(tmp_path, resume=True)).state()
+    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
+
+
+def test_the_log_shows_the_variance_within_made_pictures_and_how_sure_d_is(monkeypatch):
+    monkeypatch.setattr(training, "LOG_EVERY", 2)
+    run = Run()
+    play(pictures(), tiny(autoencoder="joint", autoencoder_steps=2), seed=0, device=CPU, run=run)
+    assert [set(line) for line in run.history] == [{"step", "ae", "con"}] + [
+        {"step", "curator", "forger", "data", "novel", "ae", "variance"}
+    ] * 3
+
+
+@pytest.mark.parametrize("collapse", ["stop", "warn"])
+def test_a_generator_that_makes_one_picture_stops_the_run_or_is_warned_of(collapse, monkeypatch):
+    monkeypatch.setattr(training, "LOG_EVERY", 1)
+    monkeypatch.setattr(Game, "_generated", lambda self, n: self.net.generate(torch.ones(n, self.config.latent)))
+    run, config = Run(), tiny(steps=16, collapse=collapse)
+    if collapse == "stop":
+        with pytest.raises(Diverged, match="training collapsed: since step 5 the made pictures are all the same picture"):
+            fit(pictures(), config, seed=0, device=CPU, run=run)
+    else:
+        fit(pictures(), config, seed=0, device=CPU, run=run)
+        assert run.notes["warning"] == "training collapsed: since step 5 the made pictures are all the same picture"
+
+
+def test_a_warning_is_told_and_kept_in_the_detector(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "LOG_EVERY", 1)
+    monkeypatch.setattr(discriminator.Watch, "undecided", lambda self, *_: self.run.notes.update(warning="since step 1 all is even"))
+    small = ["--width", "2", "--steps", "2", "--latent", "4", "--false-alarm-rate", "0.3"]
+    assert main(["fit", "discriminator", str(write(tmp_path / "good", stripes(30))), "-o", str(tmp_path / "d.det"), *small]) == 0
+    assert "warning: since step 1 all is even" in capsys.readouterr().out
+    assert "since step 1 all is even" in (tmp_path / "d.det" / "detector.json").read_text()
+
+
+def test_settings_of_a_generator_need_one():
+    for changes in ({"autoencoder": "joint"}, {"critic_steps": 2}):
+        with pytest.raises(ValueError, match="--novelties gaussian has no generator"):
+            Config(novelties="gaussian", **changes)
