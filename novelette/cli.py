@@ -29,29 +29,47 @@ from novelette.saying import STOPPED, refuse_negative, say, skipped, threshold_w
 def calibrate(
     detector: DetectorPath,
     source: SourceName,
-    false_alarm_rate: float = 0.05,
+    false_alarm_rate: float | None = None,
+    miss_cost: float | None = None,
+    novel_prior: float | None = None,
     sets: SetOptions = NO_SETS,
     output: Annotated[Path | None, arg(aliases=["-o"])] = None,
     force: Flag = False,
 ) -> int:
     """Set a detector's threshold anew from normal pictures that it was not trained on, without refitting.
 
+    With --miss-cost and --novel-prior SOURCE is labelled, as for novelette evaluate, and the threshold is the one of least expected cost.
+
     Args:
         detector: made by novelette fit; changed in place, unless -o is given.
-        source: normal pictures; those that training saw are left out.
-        false_alarm_rate: the part of normal pictures that may be called novel. (above 0 below 1)
+        source: normal pictures, or labelled ones; those that training saw are left out.
+        false_alarm_rate: the part of normal pictures that may be called novel, 0.05 unless given. (above 0 below 1)
+        miss_cost: how many false alarms a missed novel picture is as bad as. (above 0)
+        novel_prior: the part of all pictures to come that is novel. (above 0 below 1)
         output: write the recalibrated detector here instead.
         force: replace a detector that stands at -o.
     """
     from novelette import store
+    from novelette.costs import calibrate_by_cost, cost_words
     from novelette.fitting import calibrate_detector, missing_words
     from novelette.words import counted
 
-    if not 0 < false_alarm_rate < 1:
-        raise InputError(f"--false-alarm-rate {false_alarm_rate:g} is not between 0 and 1")
+    by_cost = miss_cost is not None or novel_prior is not None
+    if by_cost and (miss_cost is None or novel_prior is None or false_alarm_rate is not None):
+        raise InputError("--miss-cost and --novel-prior go together, and take the place of --false-alarm-rate")
+    rate = 0.05 if false_alarm_rate is None else false_alarm_rate
+    if not 0 < rate < 1:
+        raise InputError(f"--false-alarm-rate {rate:g} is not between 0 and 1")
     loaded = store.load(detector)
     store.check_output(output or detector, force=force or output is None)
-    changed, unreadable = calibrate_detector(loaded, source, sets.where(), false_alarm_rate, bar=True)
+    if miss_cost is not None and novel_prior is not None:
+        weighing = {"miss_cost": miss_cost, "novel_prior": novel_prior}
+        changed, weighed, unreadable = calibrate_by_cost(loaded, source, sets.where(), **weighing, bar=True)
+        path = store.save(changed, output or detector, force=force or output is None, log=detector / store.LOG)
+        print(f"{path}: calibrated on {counted(weighed.normal, 'normal picture')} and {weighed.novel:,} novel")
+        print(cost_words(changed, weighed))
+        return skipped(unreadable)
+    changed, unreadable = calibrate_detector(loaded, source, sets.where(), rate, bar=True)
     if output is None and changed.threshold is None and loaded.threshold is not None:
         raise InputError(f"{missing_words(changed)}; {detector} keeps its old threshold")
     log = detector / store.LOG

@@ -5,7 +5,7 @@ import platform
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -296,7 +296,9 @@ def calibrate_detector(
     if not fresh.any():
         raise InputError(f"{chosen.title}: the detector was trained on every one of these pictures; calibrate on others")
     unreadable = {chosen.source.names[i]: why for i, why in loaded.unreadable.items()}
-    return detector.recalibrated(detector.score_pixels(loaded.pixels[fresh]), false_alarm_rate), unreadable
+    changed = detector.recalibrated(detector.score_pixels(loaded.pixels[fresh]), false_alarm_rate)
+    kept = {name: value for name, value in changed.provenance.items() if name != "cost"}  # the rate is no longer that of least cost
+    return replace(changed, provenance=kept), unreadable
 
 
 def unseen(detector: Detector, chosen: Selection | Labelled, loaded: Loaded) -> NDArray[np.bool_]:

@@ -189,7 +189,7 @@ def with_batch_spread(f: Tensor, spread: Tensor | None = None) -> Tensor:
     Args: f: (N, C, h, w).   Returns: (N, C + 1, h, w).
     """
     spread = batch_spread(f) if spread is None else spread
-    return torch.cat([f, spread.expand(len(f), 1, *f.shape[2:])], 1)
+    return torch.cat([f, spread.expand(f.shape[0], 1, *f.shape[2:])], 1)
 
 
 def draw_residual_weights(net: nn.Module, rng: torch.Generator, fan: Literal["in", "out"] = "out") -> None:

@@ -101,8 +101,8 @@ def test_a_table_is_looked_into_once_for_each_number_of_an_image():
 
 def test_a_slope_costs_a_way_back_through_the_network_for_each_class():
     config = certainty.Config(reading="gradient", width=3)
-    scorer, x = certainty.Scorer(config, certainty.AllConv(2, 5, 3), [], 16), torch.zeros(1, 2, 16, 16)
-    once = count(certainty.AllConv(2, 5, 3), x).macs
+    scorer, x = certainty.Scorer(config, certainty.AllConv(2, 5, 3, config.dropouts), [], 16), torch.zeros(1, 2, 16, 16)
+    once = count(certainty.AllConv(2, 5, 3, config.dropouts), x).macs
     assert count(scorer.module(), x).macs == (1 + 5) * once
 
 

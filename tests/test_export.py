@@ -188,7 +188,7 @@ def test_scores_that_depend_on_the_batch_have_no_graph():
 
 def test_a_gradient_has_no_graph():
     config = certainty.Config(reading="gradient", width=2)
-    was = replace(detector(), config=config, scorer=certainty.Scorer(config, certainty.AllConv(1, 2, 2), [], 32))
+    was = replace(detector(), config=config, scorer=certainty.Scorer(config, certainty.AllConv(1, 2, 2, config.dropouts), [], 32))
     assert why_not(was).startswith("--reading gradient differentiates the network")
 
 

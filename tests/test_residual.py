@@ -165,3 +165,9 @@ def test_initial_weights_are_kaimings_by_outputs_and_depend_on_the_seed_alone():
     again = Encoder(ARCHITECTURES["small"], 1)
     draw_residual_weights(again, torch.Generator().manual_seed(3))
     assert all(torch.equal(p, q) for p, q in zip(net.parameters(), again.parameters(), strict=True))
+
+
+def test_initial_weights_by_inputs_keep_the_size_of_activations():
+    layer = torch.nn.Linear(400, 50)
+    draw_residual_weights(layer, torch.Generator().manual_seed(3), fan="in")
+    assert layer.weight.std().item() == pytest.approx((2 / (1 + SLOPE**2) / 400) ** 0.5, rel=0.03)  # 20,000 draws: 0.5 %

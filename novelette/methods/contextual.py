@@ -101,7 +101,7 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     if size % config.patch or size == config.patch:
         raise InputError(f"--patch {config.patch} does not cut images of {size} px into whole patches, two or more across")
     net = Contextual(config, channels)
-    draw_residual_weights(net, generators([seed], 0)[0])
+    draw_residual_weights(net, generators([seed], 0)[0], fan="in")
     net = net.to(device).train()
     optimizer = Adam(net.parameters(), config.learning_rate)
     x_of = batches([images], config.batch_size, [seed], device)

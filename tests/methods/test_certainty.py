@@ -15,7 +15,7 @@ from novelette.data.images import as_tensor
 from novelette.data.select import Where, normal_pictures
 from novelette.errors import InputError
 from novelette.methods import certainty
-from novelette.methods.certainty import DROPPED, AllConv, Config, Scorer, entropy, fit
+from novelette.methods.certainty import AllConv, Config, Scorer, entropy, fit
 from novelette.residual import draw_residual_weights
 from novelette.training import Interrupted, Run
 
@@ -29,7 +29,7 @@ def pictures(n=12, channels=1, seed=0, size=16):
 
 def untrained(reading, classes=4, channels=2, size=16):
     config = Config(reading=reading, **FEW)
-    net = AllConv(channels, classes, config.width)
+    net = AllConv(channels, classes, config.width, config.dropouts)
     draw_residual_weights(net, torch.Generator().manual_seed(0))
     return Scorer.of(config, net.eval(), 5, channels, size)
 
@@ -38,7 +38,7 @@ def by_hand(net, image, keep=None):
     """Softmax of one image's logits in float64, the blocks one after the other."""
     x = image[None].double()
     for i, block in enumerate(net.double().blocks):
-        x = block(x if keep is None else x * keep[i] / (1 - DROPPED[i]))
+        x = block(x if keep is None else x * keep[i] / (1 - net.dropouts[i]))
     y = x.mean((2, 3))[0].tolist()
     total = sum(math.exp(v) for v in y)
     return [math.exp(v) / total for v in y]
@@ -84,9 +84,9 @@ def test_a_slope_is_the_norm_of_the_jacobian_and_its_map_adds_up_to_it():
 
 
 def test_masks_drop_what_they_should_and_noise_is_as_strong_as_it_says():
-    masks = certainty.draws_of(Config(passes=200, width=8), 0, 3, 32)
+    masks = certainty.draws_of(Config(passes=200, width=8, dropped=0.5), 0, 3, 32)
     assert [tuple(mask.shape) for mask in masks] == [(200, 3, 32, 32), (200, 8, 16, 16), (200, 16, 8, 8)]
-    assert [1 - mask.float().mean().item() for mask in masks] == pytest.approx(DROPPED, abs=0.01)  # of 200,000 draws and more
+    assert [1 - mask.float().mean().item() for mask in masks] == pytest.approx((0.2, 0.5, 0.5), abs=0.01)  # of 200,000 draws and more
     (noise,) = certainty.draws_of(Config(reading="noise", passes=50, noise=0.7), 0, 1, 32)
     assert noise.std().item() == pytest.approx(0.7, rel=0.02)
 
@@ -95,13 +95,13 @@ def test_masks_drop_what_they_should_and_noise_is_as_strong_as_it_says():
 def test_masks_fit_what_enters_each_block(size):
     config = Config(passes=1, width=2)
     masks = [mask[0] for mask in certainty.draws_of(config, 0, 1, size)]
-    assert AllConv(1, 3, 2)(torch.zeros(2, 1, size, size), masks).shape == (2, 3)
+    assert AllConv(1, 3, 2, config.dropouts)(torch.zeros(2, 1, size, size), masks).shape == (2, 3)
 
 
 def test_the_network_is_all_cnn_c():
     weights = 9 * (3 * 96 + 2 * 96 * 96 + 96 * 192 + 3 * 192 * 192) + 192 * 192 + 192 * 10  # Springenberg et al.: about 1.3 million
     biases = 3 * 96 + 5 * 192 + 10
-    assert sum(p.numel() for p in AllConv(3, 10, certainty.paper().width).parameters()) == weights + biases
+    assert sum(p.numel() for p in AllConv(3, 10, certainty.paper().width, certainty.paper().dropouts).parameters()) == weights + biases
 
 
 def test_labels_are_any_numbers_and_reach_their_own_pictures(monkeypatch):
