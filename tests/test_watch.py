@@ -46,7 +46,7 @@ def test_images_made_of_random_latents_are_watched_but_not_compared_with_the_pic
     watch = Watch(200, 1, run)
     watch.log(49, watched(), watched().flip(0), WELL, paired=False)
     watch.log(99, watched(), watched().flip(0), WELL)
-    assert [set(line) for line in run.history] == [{"step", "g", "d"}, {"step", "g", "d", "con"}]
+    assert [set(line) for line in run.history] == [{"step", "g", "d", "variance"}, {"step", "g", "d", "con"}]
     for i in range(9):
         watch.log(149 + 50 * i, watched(), one_picture(), WELL, paired=False)
     with pytest.raises(Diverged, match="are all the same picture"):
