@@ -59,7 +59,7 @@ class Vectors(nn.Module):
 
     def of(self, images: Tensor) -> Tensor:
         """The vectors of uint8 images (N, C, S, S), (N, K)."""
-        return torch.cat([self(as_tensor(part)) for part in images.split(BLOCK)])
+        return torch.cat([self(as_tensor(part, self.mean.device)) for part in images.split(BLOCK)])
 
     @classmethod
     def from_state(cls, contrast: Contrast, state: dict[str, Tensor], channels: int, size: int) -> "Vectors":

@@ -40,7 +40,7 @@ def fit(
 ) -> "Scorer":
     """Keep the vectors of normal images, uint8 (N, C, S, S). Raises: InputError when there are no two that differ."""
     vectors = vectors_of(images, config.contrast, config.variance).to(device)
-    rows = vectors.of(images.to(device))
+    rows = vectors.of(images)
     h = config.bandwidth or likeliest_bandwidth(rows)
     uniform = torch.full((len(rows),), -math.log(len(rows)), device=device)
     return Scorer(config, Kernels(vectors, rows, uniform, torch.tensor(1 / (2 * h**2), device=device)))

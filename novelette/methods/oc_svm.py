@@ -42,7 +42,7 @@ def fit(
 ) -> "Scorer":
     """Find the support vectors of normal images, uint8 (N, C, S, S). Raises: InputError when there are no two that differ."""
     vectors = vectors_of(images, config.contrast, config.variance)
-    rows = vectors.of(images.cpu())
+    rows = vectors.of(images)
     gamma = config.gamma / float(rows.double().var(0, correction=0).sum())
     svm = OneClassSVM(kernel="rbf", gamma=gamma, nu=config.nu, cache_size=CACHE_MB).fit(rows.double().numpy())
     alpha = torch.from_numpy(svm.dual_coef_[0])
