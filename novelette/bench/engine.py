@@ -143,6 +143,8 @@ def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: K
                 raise training.failed[m]
             exam = Exam(pixels, split, is_novel(bench.protocol, known.labels, run.number), device)
             record |= measured(bench, scorer, training.snapshots, m, exam)
+            if "variance" in bench.measures and len(runs) == 1:
+                record["variance"] = [(line["step"], line["variance"]) for line in training.history if "variance" in line]
         except Exception as error:
             record["error"] = f"{type(error).__name__}: {error}"
         records.append(record)

@@ -17,7 +17,7 @@ from novelette.bench.runs import Bench
 from novelette.data.images import as_tensor
 from novelette.data.protocol import Split
 from novelette.losses import reconstruction_l1
-from novelette.methods import ede_gan
+from novelette.methods import discriminator, ede_gan
 from novelette.snapshots import States
 
 FORWARD = 500  # images at once
@@ -78,6 +78,9 @@ def measured(bench: Bench, scorer: Any, snapshots: dict[int, States], m: int, ex
         record["running"] = {"auroc": exam.auroc(again(scorer, averages, scorer.state(), exam))}
         if states:
             record["running"]["curve"] = curve(scorer, averages, states, exam, bench.curve_every)
+    if "accuracy" in bench.measures and isinstance(scorer, discriminator.Scorer):
+        at = {step: again(scorer, scorer.config, state, exam) for step, state in states.items()}
+        record["accuracy"] = [(step, *accuracies(each, exam, bench.curve_every)) for step, each in at.items()]
     if "passes" in bench.measures:
         which = exam.which
         scores = np.mean([exam.scores(scorer, which, moved) for moved in PASSES], axis=0)
@@ -97,6 +100,13 @@ def again(scorer: Any, config: Any, state: dict[str, Tensor], exam: Exam) -> Any
 def curve(scorer: Any, config: Any, states: dict[int, dict[str, Tensor]], exam: Exam, every: int) -> list[tuple[int, float]]:
     """AUROC after so many steps, on every so manieth image: (step, AUROC)."""
     return [(step, exam.auroc(again(scorer, config, state, exam), every)) for step, state in states.items()]
+
+
+def accuracies(scorer: discriminator.Scorer, exam: Exam, every: int) -> tuple[float, float]:
+    """A_data, the mean of D(x) on normal images, and A_novel, the mean of 1 - D(x) on novel ones: of every so manieth image."""
+    which = exam.which[::every]
+    scores, novel = exam.scores(scorer, which), exam.novel[which].astype(bool)
+    return round(float(1 - scores[~novel].mean()), 6), round(float(scores[novel].mean()), 6)
 
 
 def seen_and_unseen(scorer: Any, exam: Exam) -> dict[str, float]:

@@ -11,6 +11,7 @@ from novelette.bench.costs import costs
 from novelette.bench.course import course
 from novelette.bench.figures import Plot, draw
 from novelette.bench.found import Found, find
+from novelette.bench.game import accuracies, variances
 from novelette.bench.origins import origins
 from novelette.bench.runs import Names
 from novelette.bench.sections import Section, classes, teachers
@@ -21,7 +22,18 @@ from novelette.files import write_whole
 from novelette.settings import explain
 from novelette.store import check_writable
 
-SECTIONS = (classes, teachers, costs, batch_sizes, course, passes, seen, noise)  # in their order; what the records do not hold is left out
+SECTIONS = (
+    classes,
+    teachers,
+    costs,
+    batch_sizes,
+    course,
+    accuracies,
+    variances,
+    passes,
+    seen,
+    noise,
+)  # in their order; what the records do not hold is left out
 
 
 class Page(BaseModel, frozen=True, extra="forbid"):

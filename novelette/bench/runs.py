@@ -77,7 +77,8 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
         curve_every: the course, and the scores under noise, are of every so manieth test image.
         measures: what else is measured of every run: `fit`, scores of training images against new ones; `noise`, AUROC under noise on
             the test images; `passes`, the mean score of an image and its copies moved by one pixel; `running`, a network with BatchNorm
-            scored by its running averages.
+            scored by its running averages; `accuracy`, how sure a discriminator is of normal and of novel images at each point of the
+            course; `variance`, that within the batches that a generator made in training.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -94,7 +95,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     test_at_most: int = Field(0, ge=0, le=1_000_000)
     curve: int = Field(0, ge=0, le=1000)
     curve_every: int = Field(1, ge=1, le=1000)
-    measures: tuple[Literal["fit", "noise", "passes", "running"], ...] = ()
+    measures: tuple[Literal["accuracy", "fit", "noise", "passes", "running", "variance"], ...] = ()
     detectors: tuple[Entry, ...] = Field(min_length=1)
     students: tuple[Student, ...] = ()
 

@@ -1,0 +1,63 @@
+"""The course of an adversarial game: how sure D is of data and of novelties (technical report, 4.3), and whether G collapses."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from novelette.bench.cells import Record, cell, figures_of, markdown, mean, over_classes
+from novelette.bench.figures import Line, Lines
+from novelette.bench.found import Found
+from novelette.bench.sections import Section, tested_share
+
+Course = Sequence[Sequence[float]]  # (step, value, ...)
+
+
+def accuracies(found: Found) -> Section | None:
+    """A_data and A_novel over training."""
+    rows = [row.label for row in found.rows if any(record.get("accuracy") for record in found.of(row.label))]
+    if not rows:
+        return None
+    lines = []
+    panels: dict[str, list[Line]] = defaultdict(list)
+    for label in rows:
+        records = found.of(label)
+        last = [over_classes(figures_of(records, _last(at)), found.classes) for at in (1, 2)]
+        lines.append([label, *map(cell, last)])
+        for colour, (at, name) in enumerate(((1, "A_data"), (2, "A_novel"))):
+            course = _mean_course([record["accuracy"] for record in records if record.get("accuracy")], at)
+            panels[label].append(Line(name, list(course), list(course.values()), colour))
+    text = (
+        "A_data is the mean of D(x) on normal images, A_novel that of 1 - D(x) on novel ones, after the last step, on "
+        f"{tested_share(found)}; means over {len(found.classes)} classes. Of one that knows nothing they add up to 1. (The report "
+        "prints the mean of D(x) on novelties as A_novel, which falls as detection improves.)"
+    )
+    alt = "A_data and A_novel against training step, a panel a detector"
+    plot = Lines("accuracy", alt, panels, "step", "accuracy", shared=True)
+    return Section("Accuracies over training", f"{text}\n\n{markdown(['detector', 'A_data', 'A_novel'], lines)}", (plot,))
+
+
+def variances(found: Found) -> Section | None:
+    """The variance within the batches that G makes."""
+    courses = {row.label: [r["variance"] for r in found.of(row.label) if r.get("variance")] for row in found.rows}
+    if not any(courses.values()):
+        return None
+    lines, drawn = [], []
+    for colour, (label, of_row) in enumerate((label, of_row) for label, of_row in courses.items() if of_row):
+        ends, least = [course[-1][1] for course in of_row], [min(value for _, value in course) for course in of_row]
+        lines.append([label, cell(ends), cell(least)])
+        course = _mean_course(of_row, 1)
+        drawn.append(Line(label, list(course), list(course.values()), colour))
+    text = "Variance of each pixel within a batch of made pictures, the mean over pixels; a generator that makes one picture only has 0."
+    plot = Lines("variance", "Variance within the made batch against training step", {"": drawn}, "step", "variance")
+    return Section("Variance within made batches", f"{text}\n\n{markdown(['detector', 'last', 'least'], lines)}", (plot,))
+
+
+def _last(at: int) -> Callable[[Record], float | None]:
+    """The value at the end of a record's accuracies."""
+    return lambda record: float(record["accuracy"][-1][at]) if record.get("accuracy") else None
+
+
+def _mean_course(courses: Sequence[Course], at: int) -> dict[float, float]:
+    """A value by step, the mean over runs, of the steps that all have."""
+    by_step: list[Mapping[float, float]] = [{line[0]: line[at] for line in course} for course in courses]
+    steps = sorted(set.intersection(*(set(course) for course in by_step))) if by_step else []
+    return {step: float(mean([course[step] for course in by_step]) or 0.0) for step in steps}
