@@ -2,8 +2,8 @@
 
     python benchmarks/certainty.py [--data mnist] [--novel 4] [--seeds 0 1 2] [--size 28] [--steps 1500] [--data-root DIR]
 
-Section 2.3 of the technical report. Trained on the training images of all classes but one (the protocol leave-one-out); measured on 2,000
-known test images, 500 of the class left out, and 500 of uniform noise. One JSON line a seed goes to results/certainty.jsonl.
+Section 2.3 of the technical report. Trained on the training images of all classes but one (the protocol leave-one-out); measured on 1,000
+known test images, 250 of the class left out, and 250 of uniform noise. One JSON line a seed goes to results/certainty.jsonl.
 """
 
 import argparse
@@ -60,8 +60,8 @@ def main() -> None:
     pixels, novel = prepared(named, given.size), class_index(named, given.novel)
     split = leave_one_out(named.labels, named.is_train, novel)
     labels, test = named.labels[split.test], as_tensor(pixels[split.test])
-    noise = np.random.default_rng(0).integers(0, 256, (500, *test.shape[1:]), dtype=np.uint8)
-    kinds = {"known": test[labels != novel][:2000], "novel": test[labels == novel][:500], "noise": as_tensor(noise)}
+    noise = np.random.default_rng(0).integers(0, 256, (250, *test.shape[1:]), dtype=np.uint8)
+    kinds = {"known": test[labels != novel][:1000], "novel": test[labels == novel][:250], "noise": as_tensor(noise)}
     config = Config(reading="plain", steps=given.steps)
     given.results.mkdir(exist_ok=True)
     for seed in given.seeds:
@@ -71,7 +71,7 @@ def main() -> None:
         fit_s = round(time.process_time() - began, 1)
         record: dict[str, Any] = {"data": named.title, "novel": given.novel, "seed": seed, "size": given.size, "steps": given.steps}
         classes, right = np.unique(named.labels[split.train]), 0
-        for part, truth in zip(kinds["known"].split(500), torch.from_numpy(labels[labels != novel][:2000]).split(500), strict=True):
+        for part, truth in zip(kinds["known"].split(500), torch.from_numpy(labels[labels != novel][:1000]).split(500), strict=True):
             with torch.no_grad():
                 right += int((torch.from_numpy(classes)[plain.module().net(part).argmax(1)] == truth).sum())
         record |= {"accuracy": round(right / len(kinds["known"]), 4), "readings": read(config, plain, seed, kinds)}
