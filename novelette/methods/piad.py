@@ -138,7 +138,7 @@ class Piad:
 
     def descend_eg(self, x: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Alg. 1, l. 7-18, on images (B, C, S, S): the step of E and G.   Returns: G(E(x)), and what the log shows, (B,) or (1,) each."""
-        self.critic_x.requires_grad_(False)
+        self.critic_x.requires_grad_(False)  # its Convolution would compute gradients that nobody asks for
         code = self.net.encode(x)
         x_hat = self.net.generate(code)
         l_rec = self.looking(x, x_hat).flatten(1).mean(1)
