@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from novelette.fitting import Recipe
 
 ALWAYS = ("knn", "knn --metric euclidean")
-DEFAULT = "feature-knn, ede-gan --widths 2"
+DEFAULT = "feature-knn, pca, kde, oc-svm, autoencoder, vae, deep-svdd, ede-gan --widths 2"
 
 
 def compare(
@@ -46,7 +46,7 @@ def compare(
         test: labelled pictures to rank by: a folder with normal/ and any others, such as novel/, or the named set.
         methods: separated by commas, each as it is given to novelette fit: "pca, ede-gan --widths 4 --steps 2000". Both kNNs are always
             among them.
-        minutes_each: for training, each; one whose steps are given takes as long as they do. Stopped at three times as much and a minute.
+        minutes_each: for training, each; one whose steps are given takes as long as they do. Stopped at five times as much and a minute.
             (above 0)
         output: a folder for the report, one HTML page, and for the detectors.
         size: of the images that a network sees, px.
@@ -99,6 +99,7 @@ def compare(
 def entrants(methods: str, recipe: "Callable[[str, Any], Recipe]") -> "list[Entrant]":
     """What is entered by --methods, kNN first.   Args: recipe: of a method and its configuration.   Raises: InputError."""
     from novelette.compare.contest import Entrant
+    from novelette.compare.trial import LENGTHS
     from novelette.fitting import configured, find_method
 
     entered = []
@@ -106,7 +107,7 @@ def entrants(methods: str, recipe: "Callable[[str, Any], Recipe]") -> "list[Entr
         method, *args = label.split()
         given = settings_given(find_method(method), method, args)
         config = configured(method, given, paper="--paper" in args)
-        entered.append(Entrant(label, recipe(method, config), paced=not {"steps", "epochs"} & set(given)))
+        entered.append(Entrant(label, recipe(method, config), paced=not {"epochs", *LENGTHS} & set(given)))
     return entered
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from novelette.arguments import NO_SETS, Flag, Output, SetOptions, Sets, SourceName, parse
+from novelette.arguments import NO_SETS, DetectorPath, Flag, Output, SetOptions, Sets, SourceName, parse
 from novelette.errors import InputError
 from novelette.saying import refuse_negative, say
 
@@ -85,11 +85,43 @@ def order(
     refuse_negative("--seed", seed)
     if not is_named(source):
         raise InputError(f"{source} is no named set: see novelette data")
-    command = _command("order", source, sets, pictures=pictures, orders=orders, seed=seed)
+    command = _command(["order", source], sets, pictures=pictures, orders=orders, seed=seed)
     return _made("order", output, force, lambda: study(source, sets.where(), pictures=pictures, orders=orders, seed=seed, command=command))
 
 
-STUDIES: dict[str, Callable[..., int]] = {"linear-gan": linear_gan, "divergence": divergence, "order": order}
+def robustness(
+    detector: DetectorPath,
+    source: SourceName,
+    output: Output,
+    sets: SetOptions = NO_SETS,
+    pictures: int = 100,
+    seed: int = 0,
+    force: Flag = False,
+) -> int:
+    """How small a change moves a picture's score across the threshold: DeepFool, the fast gradient sign, and ρ_adv.
+
+    Args:
+        detector: made by novelette fit or distill; it needs a threshold, and a method with a gradient.
+        source: a folder, a picture, an .npy or .npz array, or a named set with --normal, whose test images are taken.
+        output: a folder for the page and its plots.
+        pictures: drawn at random. (from 1 to 10,000)
+        seed: of the draw.
+        force: replace a page that is there.
+    """
+    from novelette import store
+    from novelette.data.select import Selection, is_named, labelled_pictures
+    from novelette.data.sources import open_source
+    from novelette.studies.robustness_page import study
+
+    _between("--pictures", pictures, 1, 10_000)
+    refuse_negative("--seed", seed)
+    loaded, name = store.load(detector), detector.name
+    selection = labelled_pictures(source, sets.where()) if is_named(source) else Selection(open_source(source), source)
+    command = _command(["robustness", str(detector), source], sets, pictures=pictures, seed=seed)
+    return _made("robustness", output, force, lambda: study(loaded, selection, pictures=pictures, seed=seed, name=name, command=command))
+
+
+STUDIES: dict[str, Callable[..., int]] = {"linear-gan": linear_gan, "divergence": divergence, "order": order, "robustness": robustness}
 
 
 def _between(option: str, value: float, low: float, high: float) -> None:
@@ -97,12 +129,12 @@ def _between(option: str, value: float, low: float, high: float) -> None:
         raise InputError(f"{option} {value:,} is not from {low:,} to {high:,}")
 
 
-def _command(name: str, source: str, sets: Sets, **options: object) -> str:
-    """What a person types for the same page, but for where it goes."""
+def _command(words: Sequence[str], sets: Sets, **options: object) -> str:
+    """What a person types for the same page, but for where it goes.   Args: words: after `novelette study`."""
     plain = vars(NO_SETS) | {"data_root": sets.data_root}
     said = {name: value for name, value in vars(sets).items() if value != plain[name]} | options
     return shlex.join(
-        ["novelette", "study", name, source, *(w for key, value in said.items() for w in (f"--{key.replace('_', '-')}", str(value)))]
+        ["novelette", "study", *words, *(w for key, value in said.items() for w in (f"--{key.replace('_', '-')}", str(value)))]
     )
 
 

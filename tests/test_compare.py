@@ -21,7 +21,7 @@ from novelette.data.images import Preprocessing
 from novelette.data.select import Where, normal_pictures
 from novelette.errors import InputError
 from novelette.fitting import Recipe, gather
-from novelette.methods import ede_gan, knn
+from novelette.methods import deep_svdd, ede_gan, knn
 
 MISSING = "feature-knn --perceptual-weights gone.npz"
 GAN = "ede-gan --widths 2 --latent 8"
@@ -199,7 +199,7 @@ def test_ctrl_c_leaves_no_process_and_no_files(parts, tmp_path, monkeypatch, cap
 
 def test_scores_that_are_no_numbers_are_a_failure():
     scores = np.zeros(3, np.float32)
-    outcome = trial.Outcome(knn.TINY, None, None, None, 1.0, 1.0, 1, 1, scores, np.array([0, np.nan], np.float32))
+    outcome = trial.Outcome(knn.TINY, 0, 0, None, 1.0, 1.0, 1, 1, scores, np.array([0, np.nan], np.float32))
     assert contest.judged(entered("knn"), outcome, None, 0).reason == "1 score that it gave is no number"
 
 
@@ -214,8 +214,15 @@ def test_steps_follow_from_the_minutes_unless_they_are_given():
     assert [one.paced for one in entrants("ede-gan, ede-gan --steps 7, ede-gan --epochs 2", recipe)[2:]] == [True, False, False]
     assert entered("ede-gan --steps 7").recipe.config == ede_gan.Config(steps=7)
     assert entered("ede-gan --paper --widths 2").recipe.config == ede_gan.paper().model_copy(update={"widths": (2,)})
-    assert trial.steps_of(ede_gan.paper()) is None  # its epochs count
-    assert trial.steps_of(knn.Config()) is None
+    assert trial.steps_of(ede_gan.paper()) == 0  # its epochs count
+    assert trial.steps_of(knn.Config()) == 0
+
+
+def test_parts_of_training_are_shortened_in_proportion():
+    whole = deep_svdd.Config(pretraining=3000, steps=1000)
+    short = trial.shortened(whole, 200)
+    assert (short.pretraining, short.steps, trial.steps_of(short)) == (150, 50, 200)
+    assert trial.shortened(deep_svdd.Config(pretraining=0, steps=1000), 200) == deep_svdd.Config(pretraining=0, steps=200)
 
 
 def test_the_time_of_a_step_is_that_of_the_steps_alone():
@@ -253,9 +260,10 @@ def test_a_trial_trains_for_what_its_seconds_allow_and_never_longer_than_the_rec
 # what is found
 
 
-def outcome_of(scores, normal=(1, 2, 3), steps=None):
+def outcome_of(scores, normal=(1, 2, 3), config=knn.TINY):
     scores, normal = (np.array(values, np.float32) for values in (scores, normal))
-    return trial.Outcome(knn.TINY, steps, 100 if steps else None, 0.5, 1.0, 1.0, 1000, 1000, scores, normal)
+    steps = trial.steps_of(config)
+    return trial.Outcome(config, steps, 100 if steps else 0, 0.5, 1.0, 1.0, 1000, 1000, scores, normal)
 
 
 def comparison(outcomes, labels, parts):
@@ -287,7 +295,7 @@ def test_a_command_has_what_differs_from_the_plain_one(parts):
     entrant = entered("ede-gan --widths 2")
     where = Where(normal="3")
     entrant = replace(entrant, recipe=replace(entrant.recipe, size=64, where=where))
-    row = contest.Row(entrant, outcome_of([0, 1], steps=40))
+    row = contest.Row(entrant, outcome_of([0, 1], config=ede_gan.Config(widths=(2,), steps=40)))
     assert page.command(row, "my parts") == (
         "novelette fit ede-gan 'my parts' -o ede-gan-widths-2.det --widths 2 --steps 40 --size 64 --false-alarm-rate 0.2 --normal 3"
     )

@@ -24,7 +24,7 @@ from novelette.fitting import Gathered, Recipe, check_numbers, choose_preprocess
 from novelette.progress import progress
 from novelette.words import counted, seconds_words
 
-GRACE = 3  # times its minutes, and one more: as long as a method may take in all
+GRACE = 5  # times its minutes, and one more: as long as a method may take in all
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def _costs(row: Row, n_scored: int) -> list[str]:
     its = row.outcome
     each_ms = 1000 * its.score_seconds / n_scored
     return [
-        "" if its.steps is None else f"{its.steps:,}",
+        f"{its.steps:,}" if its.steps else "",
         seconds_words(its.fit_seconds),
         f"{each_ms:.2g} ms" if each_ms < 10 else f"{each_ms:,.0f} ms",
         f"{its.disk_bytes / 1e6:,.2f} MB",
@@ -62,7 +62,7 @@ def findings(found: Comparison) -> Iterator[Finding]:
         yield from _ranking(found)
     for failure in found.failures:
         yield Finding("bad", f"{failure.entrant.label} failed: {failure.reason}.")
-    cut = [row.entrant.label for row in found.rows if (row.outcome.steps or 0) < (row.outcome.recipe_steps or 0)]
+    cut = [row.entrant.label for row in found.rows if row.outcome.steps < row.outcome.recipe_steps]
     if cut:
         minutes = seconds_words(60 * found.minutes)
         yield Finding(

@@ -10,6 +10,7 @@ from typing import Any
 from novelette.charts import interval_chart
 from novelette.compare.contest import Comparison, Row
 from novelette.compare.findings import cells, findings, heads
+from novelette.compare.trial import lengths
 from novelette.data.select import Where
 from novelette.data.sources import UnreadablePicture
 from novelette.fitting import Recipe
@@ -46,8 +47,8 @@ def command(row: Row, source: str) -> str:
     recipe, plain = row.entrant.recipe, Recipe("", row.entrant.recipe.config)
     method, *settings = row.entrant.label.split()
     said = ["novelette", "fit", method, source, "-o", row.entrant.file, *settings]
-    if row.entrant.paced and row.outcome.steps is not None:
-        said += ["--steps", str(row.outcome.steps)]
+    for name, length in lengths(row.outcome.config).items() if row.entrant.paced else ():
+        said += [f"--{name.replace('_', '-')}", str(length)]
     for field in ("size", "channels", "frame", "tiles", "seed", "device", "false_alarm_rate"):
         if getattr(recipe, field) != getattr(plain, field):
             said += [f"--{field.replace('_', '-')}", str(getattr(recipe, field))]

@@ -26,6 +26,7 @@ from novelette.errors import InputError
 from novelette.fitting import Gathered, Recipe, find_method, fit_gathered
 from novelette.training import Run, pick_device
 
+LENGTHS = ("steps", "pretraining", "encoder_steps")  # settings that say how many updates a part of training has
 PROBE = 0.05  # of the time for training: a fit that takes so long tells how long a step takes
 FEWEST = 4  # steps of the first such fit
 PROBE_ON = 512  # pictures of such fits: what a step takes does not depend on their number
@@ -64,7 +65,7 @@ class Outcome:
     """What became of a method.
 
     Attributes:
-        config: as it was trained.   steps: of its training; None where it has none.   recipe_steps: that its recipe has.
+        config: as it was trained.   steps, recipe_steps: updates of its training, and of its recipe's; 0 where it is not trained by steps.
         threshold: None with too few held-out pictures.
         fit_seconds: training, calibrating, and scoring the pictures that it was fitted on.
         score_seconds: of the labelled pictures, or of those held out, in memory.
@@ -74,8 +75,8 @@ class Outcome:
     """
 
     config: BaseModel
-    steps: int | None
-    recipe_steps: int | None
+    steps: int
+    recipe_steps: int
     threshold: float | None
     fit_seconds: float
     score_seconds: float
@@ -101,8 +102,8 @@ def trial(task: Task) -> Outcome:
     """Fit, calibrate, save and time one method.   Raises: InputError, or whatever else a method raises."""
     material: Material = joblib.load(task.material, mmap_mode="r")
     recipe, recipe_steps = task.recipe, steps_of(task.recipe.config)
-    if recipe_steps is not None and task.seconds is not None:
-        recipe = replace(recipe, config=with_steps(recipe.config, affordable(recipe, material.pictures, task.seconds)))
+    if recipe_steps and task.seconds is not None:
+        recipe = replace(recipe, config=shortened(recipe.config, affordable(recipe, material.pictures, task.seconds)))
     began = time.monotonic()
     fitted = fit_gathered(recipe, material.pictures, material.preprocessing, material.source, Run(), began)
     fit_seconds = time.monotonic() - began
@@ -126,13 +127,20 @@ def trial(task: Task) -> Outcome:
     )
 
 
-def steps_of(config: Any) -> int | None:
-    """How many steps a configuration trains for; None where it trains by epochs, or not at all."""
-    return None if getattr(config, "epochs", 0) else getattr(config, "steps", None)
+def lengths(config: Any) -> dict[str, int]:
+    """The settings of a configuration that say how many updates its training has; none where it trains by epochs, or not at all."""
+    return {} if getattr(config, "epochs", 0) else {name: getattr(config, name) for name in LENGTHS if hasattr(config, name)}
 
 
-def with_steps(config: Any, steps: int) -> Any:
-    return config.model_copy(update={"steps": steps})
+def steps_of(config: Any) -> int:
+    """How many updates its training has, all parts together; 0 where it trains by epochs, or not at all."""
+    return sum(lengths(config).values())
+
+
+def shortened(config: Any, steps: int) -> Any:
+    """A configuration that trains for `steps` updates, its parts in proportion."""
+    its, whole = lengths(config), steps_of(config)
+    return config.model_copy(update={name: max(1, round(length * steps / whole)) for name, length in its.items() if length})
 
 
 def affordable(recipe: Recipe, pictures: Gathered, seconds: float) -> int:
@@ -140,14 +148,14 @@ def affordable(recipe: Recipe, pictures: Gathered, seconds: float) -> int:
 
     What a step takes comes from two short fits, one twice as long as the other, so that what a fit takes beside its steps does not count.
     """
-    fit, device, most = find_method(recipe.method).fit, pick_device(recipe.device), steps_of(recipe.config) or 1
+    fit, device, most = find_method(recipe.method).fit, pick_device(recipe.device), steps_of(recipe.config)
     images, labels = pictures.training, pictures.labels
     every = -(-len(images) // PROBE_ON)  # so that every class is there
     images, labels = images[::every], None if labels is None else labels[::every]
 
     def takes(steps: int) -> float:
         began = time.monotonic()
-        fit(images, with_steps(recipe.config, steps), labels=labels, seed=recipe.seed, device=device, run=Run())
+        fit(images, shortened(recipe.config, steps), labels=labels, seed=recipe.seed, device=device, run=Run())
         return time.monotonic() - began
 
     takes(1)  # the first is slower
