@@ -90,20 +90,16 @@ class Ocgan:
         l1: Tensor = self.net.encode_bounded(x + self.config.noise * torch.randn_like(x))
         return l1, torch.rand_like(l1) * 2 - 1
 
-    def descend_c(self, l1: Tensor, l2: Tensor) -> Tensor:
-        """C learns to tell what is drawn of codes of pictures from what is drawn of random latents.   Returns: its loss, (B,)."""
-        with torch.no_grad():
-            drawn, random = self.net.generate(l1), self.net.generate(l2)
-        l_c = discriminator_loss(self.classifier(drawn).squeeze(1), self.classifier(random).squeeze(1))
+    def descend_c(self, x_hat: Tensor, x_random: Tensor) -> Tensor:
+        """C learns to tell what is drawn of codes, G(l₁), from what is drawn of random latents, G(l₂).   Returns: its loss, (B,)."""
+        l_c = discriminator_loss(self.classifier(x_hat.detach()).squeeze(1), self.classifier(x_random).squeeze(1))
         descend(self.opt_c, l_c.mean())
         return l_c
 
-    def descend_d(self, x: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
-        """D_l learns to tell l₂ from codes, D_v pictures from G(l₂).   Returns: the sum of their losses, (B,)."""
-        with torch.no_grad():
-            random = self.net.generate(l2)
+    def descend_d(self, x: Tensor, x_random: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
+        """D_l learns to tell l₂ from codes l₁, D_v pictures from G(l₂).   Returns: the sum of their losses, (B,)."""
         l_latent = discriminator_loss(self.latent_critic(l2).squeeze(1), self.latent_critic(l1.detach()).squeeze(1))
-        l_visual = discriminator_loss(self.visual_critic(x).squeeze(1), self.visual_critic(random).squeeze(1))
+        l_visual = discriminator_loss(self.visual_critic(x).squeeze(1), self.visual_critic(x_random).squeeze(1))
         descend(self.opt_d, (l_latent + l_visual).mean())
         return l_latent + l_visual
 
@@ -116,22 +112,18 @@ class Ocgan:
             l2 = (l2 + self.config.mining_rate * slope).clamp(-1, 1)
         return l2.detach()
 
-    def descend_eg(self, x: Tensor, l2: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def descend_eg(self, x: Tensor, x_hat: Tensor, l1: Tensor, l2: Tensor) -> dict[str, Tensor]:
         """The step of E and G.
 
             L = w_l [-log D_l(l₁)] + w_v [-log D_v(G(l₂))] + λ ⟨(x - G(l₁))²⟩        (OCGAN, Alg. 1)
 
-        Args: l2: mined.   Returns: G(l₁), and what the log shows, (B,) each.
+        Args: x_hat: G(l₁).   l2: mined.   Returns: what the log shows, (B,) each.
         """
         c = self.config
-        l1, _ = self.codes(x)
-        x_hat: Tensor = self.net.generate(l1)
-        l_latent, l_visual = (
-            fooling_loss(self.latent_critic(l1).squeeze(1)),
-            fooling_loss(self.visual_critic(self.net.generate(l2)).squeeze(1)),
-        )
+        l_latent = fooling_loss(self.latent_critic(l1).squeeze(1))
+        l_visual = fooling_loss(self.visual_critic(self.net.generate(l2)).squeeze(1))
         descend(self.opt_eg, (c.w_latent * l_latent + c.w_visual * l_visual + c.w_rec * mean_squared(x, x_hat)).mean())
-        return x_hat, {"latent": l_latent, "visual": l_visual}
+        return {"latent": l_latent, "visual": l_visual}
 
 
 def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
@@ -144,10 +136,12 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         for optimizer in (gan.opt_eg, gan.opt_d, gan.opt_c):
             set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
         x = x_of[step][:, 0]
+        l1, l2 = gan.codes(x)
+        x_hat = gan.net.generate(l1)
         with torch.no_grad():
-            l1, l2 = gan.codes(x)
-        l_c, l_d = gan.descend_c(l1, l2), gan.descend_d(x, l1, l2)
-        x_hat, log = gan.descend_eg(x, gan.mined(l2))
+            x_random = gan.net.generate(l2)
+        l_c, l_d = gan.descend_c(x_hat, x_random), gan.descend_d(x, x_random, l1, l2)
+        log = gan.descend_eg(x, x_hat, l1, gan.mined(l2))
         if run.wants_log(step):
             watch.log(step, x, x_hat, log | {"c": l_c, "d": l_d})
     return gan.net.cpu().eval()

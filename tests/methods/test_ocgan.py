@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from novelette.data.images import as_tensor
+from novelette.methods import ocgan
 from novelette.methods.ocgan import TINY, Config, Ocgan, Scorer, paper
 
 CPU = torch.device("cpu")
@@ -49,14 +50,28 @@ def test_what_is_encoded_in_training_has_noise_of_the_stated_spread(monkeypatch)
 
 def test_every_step_moves_its_own_players_and_no_others():
     gan, x = players(), as_tensor(pictures())
-    l1, l2 = (t.detach() for t in gan.codes(x))
-    for step, own in ((lambda: gan.descend_c(l1, l2), {"c"}), (lambda: gan.descend_d(x, l1, l2), {"l", "v"})):
+    l1, l2 = gan.codes(x)
+    x_hat, x_random = gan.net.generate(l1), gan.net.generate(l2).detach()
+    steps = {
+        "c": lambda: gan.descend_c(x_hat, x_random),
+        "lv": lambda: gan.descend_d(x, x_random, l1, l2),
+        "eg": lambda: gan.descend_eg(x, x_hat, l1, gan.mined(l2)),
+    }
+    for own, step in steps.items():
         before = copies(gan)
         step()
-        assert moved(gan, before) == own
-    before = copies(gan)
-    gan.descend_eg(x, gan.mined(l2))
-    assert moved(gan, before) == {"e", "g"}
+        assert moved(gan, before) == set(own)
+
+
+def test_what_encoder_and_generator_descend_on_by_hand(monkeypatch):
+    gan, x, losses = players(w_latent=2.0, w_visual=3.0, w_rec=5.0), as_tensor(pictures()), []
+    monkeypatch.setattr(ocgan, "descend", lambda optimizer, loss: losses.append(float(loss.detach())))
+    l1, l2 = gan.codes(x)
+    x_hat = gan.net.generate(l1)
+    gan.descend_eg(x, x_hat, l1, l2)
+    with torch.no_grad():
+        latent, visual = gan.latent_critic(l1).sigmoid().log(), gan.visual_critic(gan.net.generate(l2)).sigmoid().log()
+    assert losses == [pytest.approx(float(-2 * latent.mean() - 3 * visual.mean() + 5 * (x - x_hat).detach().square().mean()), rel=1e-5)]
 
 
 def test_mined_latents_stay_in_the_cube_and_look_less_normal_to_the_classifier():
