@@ -21,7 +21,9 @@ from novelette.classify import METHODS as CLASSIFIERS
 from novelette.cli import COMMANDS, main
 from novelette.cli_classify import COMMANDS as CLASSIFY
 from novelette.cli_study import STUDIES
+from novelette.cli_tag import TAG
 from novelette.methods import METHODS
+from novelette.tags import METHODS as TAGGERS
 
 PAGE = Path(__file__).with_name("cli.md")
 WIDTH = 100  # columns
@@ -61,6 +63,7 @@ def cli_page() -> str:
     """The whole page, Markdown."""
     names = [(), *((command,) for command in COMMANDS), *(("fit", method) for method in METHODS), *(("study", name) for name in STUDIES)]
     names += [("classify", command) for command in CLASSIFY] + [("classify", "fit", method) for method in CLASSIFIERS]
+    names += [("tag", command) for command in TAG] + [("tag", "fit", method) for method in TAGGERS]
     names.sort(key=lambda args: (list(COMMANDS).index(args[0]) if args else -1, len(args)))
     sections: list[tuple[str, str]] = []
     for args in names:

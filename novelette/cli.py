@@ -21,6 +21,7 @@ from novelette.cli_deploy import drift, learn
 from novelette.cli_export import export
 from novelette.cli_serve import serve
 from novelette.cli_study import study
+from novelette.cli_tag import tag
 from novelette.cli_train import distill, fit
 from novelette.errors import InputError
 from novelette.saying import STOPPED, refuse_negative, say, skipped, threshold_words
@@ -296,6 +297,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "bench": bench,
     "table": table,
     "study": study,
+    "tag": tag,
 }
 
 
@@ -345,7 +347,7 @@ def _run(args: list[str]) -> int:
         return 0
     if args[0] not in COMMANDS:
         raise InputError(f"there is no command {args[0]!r}: choose one of {', '.join(COMMANDS)}")
-    if args[0] in ("fit", "distill", "classify", "study"):  # these know their settings only when they are called
+    if args[0] in ("fit", "distill", "classify", "study", "tag"):  # these know their settings only when they are called
         return COMMANDS[args[0]](args[1:])
     return parse(COMMANDS[args[0]], args[1:], args[0])
 

@@ -58,7 +58,6 @@ def write(detector: Detector, path: Path, card_name: str, more: dict[str, Any], 
     """Write the folder `path`, whole or not at all.   Args: more: what its card says beside the detector's fields."""
     state = {f"scorer.{name}": tensor.contiguous() for name, tensor in detector.scorer.state().items()}
     state["trained_on"] = torch.from_numpy(detector.trained_on.view(np.int64).copy())
-    weights = tensor_bytes(state)
     card = {
         "schema": SCHEMA,
         "method": detector.method,
@@ -68,14 +67,31 @@ def write(detector: Detector, path: Path, card_name: str, more: dict[str, Any], 
         "seed": detector.seed,
         "false_alarm_rate": detector.false_alarm_rate,
         "calibration": detector.calibration.tolist(),
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "provenance": detector.provenance,
     }
+    write_folder(path, card_name, card, state, log)
+
+
+def write_folder(path: Path, card_name: str, card: dict[str, Any], state: dict[str, torch.Tensor], log: Path | None) -> None:
+    """A card with its hash and that of the weights, the weights, and the log where there is one: whole or not at all."""
+    weights = tensor_bytes(state)
+    card = card | {"weights_sha256": hashlib.sha256(weights).hexdigest()}
     with replacing(path) as folder:
         (folder / WEIGHTS).write_bytes(weights)
         (folder / card_name).write_text(json.dumps(card | {"card_sha256": digest(card)}, indent=1) + "\n")
         if log is not None and log.exists():
             shutil.copyfile(log, folder / LOG)
+
+
+def read_weights(path: Path, card_name: str, card: dict[str, Any]) -> bytes:
+    """The weights beside a card.   Raises: InputError when they are missing, or not those that the card states."""
+    try:
+        weights = (path / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path / WEIGHTS} cannot be read ({error.strerror}): {path} is not whole") from error
+    if hashlib.sha256(weights).hexdigest() != card.get("weights_sha256"):
+        raise InputError(f"{path / WEIGHTS} is damaged: its hash is not the one in {card_name}")
+    return weights
 
 
 def load(path: str | Path, device: str = "cpu") -> Detector:
@@ -97,12 +113,7 @@ def read(path: Path, card_name: str, card: dict[str, Any], method: ModuleType, r
     Args: rebuilt: of its configuration, its preprocessing and its scorer's state, the scorer; whatever it raises of these is damage.
     Raises: InputError.
     """
-    try:
-        weights = (path / WEIGHTS).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path / WEIGHTS} cannot be read ({error.strerror}): the detector is not whole") from error
-    if hashlib.sha256(weights).hexdigest() != card.get("weights_sha256"):
-        raise InputError(f"{path / WEIGHTS} is damaged: its hash is not the one in {card_name}")
+    weights = read_weights(path, card_name, card)
     try:
         state = load_tensors(weights)
         trained_on = state.pop("trained_on").numpy().view(np.uint64)

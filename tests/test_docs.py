@@ -81,8 +81,8 @@ def test_every_command_shown_exists_with_its_options(page, make_cli):
         if words[0] in ("--help", "--version"):
             continue
         assert words[0] in COMMANDS, line
-        args = words[:2] if words[0] in ("fit", "study", "classify") and not words[1].startswith("-") else words[:1]
-        args = words[:3] if args == ["classify", "fit"] else args
+        args = words[:2] if words[0] in ("fit", "study", "classify", "tag") and not words[1].startswith("-") else words[:1]
+        args = words[:3] if args in (["classify", "fit"], ["tag", "fit"]) else args
         assert words[0] != "fit" or len(args) == 1 or args[1] in METHODS, line
         known = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", make_cli.help_text(*args)))
         options = [word.partition("=")[0] for word in words[len(args) :] if re.match(r"--?[a-z]", word)]

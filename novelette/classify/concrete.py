@@ -22,7 +22,8 @@ class Drawn(NamedTuple):
 
 def draw(scores: Tensor, samples: int) -> Drawn:
     """Labels of softmax(scores) by the Gumbel-Max trick, from torch's generator: scores (N, K)."""
-    g = -torch.empty(samples, *scores.shape, device=scores.device).exponential_().log()  # -log(-log u) of a uniform u
+    u = torch.rand(samples, *scores.shape, device=scores.device).clamp_(min=1e-10)  # exponential_ takes five times as long on a CPU
+    g = -(-u.log()).log()
     return Drawn(g, (scores.detach() + g).argmax(-1))
 
 

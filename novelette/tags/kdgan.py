@@ -12,8 +12,8 @@ from novelette.classify.losses import Distance
 from novelette.classify.recipe import Who
 from novelette.settings import setting
 from novelette.tags.examples import Examples
-from novelette.tags.players import Scorer, Sights, enter, kept
-from novelette.tags.recipe import QUICK, Recipe
+from novelette.tags.players import Scorer, Sights, classifier, kept, reader
+from novelette.tags.recipe import QUICK, Game
 from novelette.training import Run
 
 __all__ = ["PAPER", "TINY", "Config", "Scorer", "fit"]
@@ -21,32 +21,27 @@ __all__ = ["PAPER", "TINY", "Config", "Scorer", "fit"]
 PAPER = "Wang, Zhang, Sun, Qi: KDGAN, knowledge distillation with generative adversarial networks (NeurIPS 2018), section 4.2"
 
 
-class Config(Recipe, frozen=True, extra="forbid"):
-    """The game's settings, and what the teacher and the discriminator are."""
+class Config(Game, frozen=True, extra="forbid"):
+    """Eq. 3's weights, and how players learn from each other."""
 
-    width: int = setting(64, "of the features of picture and text that teacher and discriminator multiply", ge=1, le=4096)
-    passes_d: int = setting(2, "over the pictures in an epoch, of the discriminator", ge=1, le=1000)
-    passes_t: int = setting(1, "of the teacher", ge=0, le=1000)
+    passes_t: int = setting(1, "over the pictures in an epoch, of the teacher", ge=0, le=1000)
     alpha: float = setting(0.1, "part of the classifier's tags in the game; the others are the teacher's", gt=0, lt=1)
     beta: float = setting(1.0, "weight of the classifier's distance to the teacher", ge=0, le=1e6)
     gamma: float = setting(1e-3, "weight of the teacher's distance to the classifier", ge=0, le=1e6)
-    distance: Distance = setting("l2", "of two players: squared difference of scores, or Kullback-Leibler divergence")
-    samples: int = setting(10, "tags that a player draws for a picture", ge=1, le=10_000)
+    distance: Distance = setting("kl", "of two players: Kullback-Leibler divergence, or squared difference of scores (l2), as in the paper")
     estimator: Estimator = setting("concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (without)")
-    temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
-    last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
 
     def passes(self) -> dict[Who, int]:
         return {"d": self.passes_d, "t": self.passes_t, "c": self.passes_c}
 
 
-TINY = Config(**QUICK, width=16, passes_d=1, samples=4)
+TINY = Config(**QUICK, width=16, passes_d=1)
 
 
 def fit(examples: Examples, config: Config, *, seed: int, device: torch.device, run: Run) -> Scorer:
     """Train by Algorithm 1, p_u(y|x) the same for all tags of a picture.   Raises: InputError when there is no text."""
     a, sights = config, Sights(examples, device, texts=True)
-    c, t, d = enter("ctd", examples, sights, a.hidden, a.width, a.learning_rate, seed)
+    c, t, d = classifier(examples, sights, a, seed), reader(examples, sights, a, seed, 1), reader(examples, sights, a, seed, 2)
     turns = Turns(len(examples), a, seed)
     algorithm.kdgan(c, t, d, sights, sights.truth, turns, a, run, seed=seed)
     return kept(a, c)

@@ -5,7 +5,7 @@ import torch
 from novelette.classify import algorithm
 from novelette.classify.game import Turns
 from novelette.tags.examples import Examples
-from novelette.tags.players import Scorer, Sights, enter, kept
+from novelette.tags.players import Scorer, Sights, classifier, kept
 from novelette.tags.recipe import QUICK, Recipe
 from novelette.training import Run
 
@@ -24,7 +24,7 @@ TINY = Config(**QUICK)
 def fit(examples: Examples, config: Config, *, seed: int, device: torch.device, run: Run) -> Scorer:
     """Train by cross-entropy with one of the picture's tags, drawn anew at each step."""
     a, sights = config, Sights(examples, device, texts=False)
-    (c,) = enter("c", examples, sights, a.hidden, 1, a.learning_rate, seed)
+    c = classifier(examples, sights, a, seed)
     turns = Turns(len(examples), a, seed)
     algorithm.plain(c, sights, sights.truth, turns, run, seed=seed)
     return kept(a, c)

@@ -1,9 +1,10 @@
 """The players of the tagging game: a classifier that sees pictures alone, a teacher and a discriminator that read as well.
 
-What they are shown is one tensor (B, F + V), vectors of pictures beside shares of words, of which the classifier takes the first F columns.
+What they are shown is one tensor (B, F + V), vectors of pictures beside bags of words, of which the classifier takes the first F columns.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,18 +13,12 @@ from torch.nn.functional import dropout
 from novelette.classify.game import Player
 from novelette.errors import InputError
 from novelette.tags.examples import Examples
-from novelette.tags.words import known_words, shares
+from novelette.tags.recipe import Game, Recipe
+from novelette.tags.words import bags, known_words
 from novelette.training import generators
 
 DROPOUT = 0.5  # of what the last layer takes, in training, as in the authors' code
 CHUNK = 4096  # pictures shown at a time where all are
-
-
-class Shape(Protocol):
-    """The settings that say what a classifier is."""
-
-    @property
-    def hidden(self) -> int: ...
 
 
 class Standard(nn.Module):
@@ -61,8 +56,8 @@ class Reader(nn.Module):
 
         s = W relu(u ⊙ t),   u = U v + a,   t = E m + b
 
-    v is the picture's vector and m the text's shares of words, so that E m is the mean of its words' vectors, which are learned here, on
-    the training texts. b starts at 1: of a picture without text the picture is seen.
+    v is the picture's vector and m the text's bag of words, so that E m is √n times the mean of its n words' vectors, which are learned
+    here, on the training texts. They start at 0 and b at 1: the picture is seen, until words have a meaning and where there are none.
     Deviation: the paper has an LSTM over word vectors from elsewhere; its authors' code has the mean of learned ones, as here.
     """
 
@@ -71,7 +66,7 @@ class Reader(nn.Module):
         self.standard, self.features = standard, len(standard.mean)
         self.picture, self.text = nn.Linear(self.features, width), nn.Linear(words, width)
         nn.init.ones_(self.text.bias)
-        nn.init.normal_(self.text.weight)
+        nn.init.zeros_(self.text.weight)
         self.last = nn.Sequential(nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(width, labels))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,7 +87,7 @@ class Sights:
                 raise InputError(
                     "no two training pictures have a word of text in common, and a teacher needs text: fit plain or rexmp instead"
                 )
-            shown.append(torch.from_numpy(shares(examples.texts, words)))
+            shown.append(torch.from_numpy(bags(examples.texts, words)))
         self.x = torch.cat(shown, 1).to(device)
         self.words = self.x.shape[1] - examples.vectors.shape[1]
         self.p_u = examples.tags.to(device, torch.float32)
@@ -114,22 +109,31 @@ class Sights:
         return torch.multinomial(self.p_u[index], 1)[:, 0]
 
 
-def enter(who: str, examples: Examples, sights: Sights, hidden: int, width: int, learning_rate: float, seed: int) -> list[Player]:
-    """Players, a letter each of `who`: c sees pictures, t and d read. Initial weights are functions of the seed and the player's place."""
-    made = []
-    for place, letter in enumerate(who):
-        standard, labels = Standard(examples.vectors.mean(0), examples.vectors.std(0).clamp(min=1e-6)), examples.tags.shape[1]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(generators([seed], place)[0].initial_seed())
-            net = Classifier(standard, hidden, labels) if letter == "c" else Reader(standard, sights.words, width, labels)
-        made.append(Player(net.to(sights.device), learning_rate))
-    return made
+def classifier(examples: Examples, sights: Sights, a: Recipe, seed: int) -> Player:
+    """The player that sees pictures, with initial weights that are functions of the seed."""
+    return _player(lambda standard, labels: Classifier(standard, a.hidden, labels), examples, sights, a.learning_rate, (seed, 0))
+
+
+def reader(examples: Examples, sights: Sights, a: Game, seed: int, place: int) -> Player:
+    """A player that reads as well; teacher and discriminator have places of their own, from 1, and so other initial weights."""
+    net = partial(Reader, words=sights.words, width=a.width)
+    return _player(lambda standard, labels: net(standard, labels=labels), examples, sights, a.reading_rate, (seed, place))
+
+
+def _player(
+    make: Callable[[Standard, int], nn.Module], examples: Examples, sights: Sights, learning_rate: float, seed: tuple[int, int]
+) -> Player:
+    v = examples.vectors
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generators(seed[:1], *seed[1:])[0].initial_seed())
+        net = make(Standard(v.mean(0), v.std(0).clamp(min=1e-6)), examples.tags.shape[1])
+    return Player(net.to(sights.device), learning_rate)
 
 
 class Scorer(nn.Module):
     """A classifier: all that is left of the game."""
 
-    def __init__(self, config: Shape, state: dict[str, Tensor]) -> None:
+    def __init__(self, config: Recipe, state: dict[str, Tensor]) -> None:
         super().__init__()
         standard = Standard(state["net.standard.mean"], state["net.standard.std"])
         self.net = Classifier(standard, config.hidden, len(state["net.last.bias"]))
@@ -143,6 +147,6 @@ class Scorer(nn.Module):
         return out
 
 
-def kept(config: Shape, c: Player) -> Scorer:
+def kept(config: Recipe, c: Player) -> Scorer:
     """The classifier as a scorer."""
     return Scorer(config, {f"net.{name}": value for name, value in c.net.state_dict().items()})

@@ -1,7 +1,7 @@
-"""Words of captions, titles and descriptions: which of them can be tags, and texts as shares of words.
+"""Words of captions, titles and descriptions: which of them can be tags, and texts as bags of words.
 
-Nothing is downloaded, so no tagger of parts of speech says what is a noun or a verb. A content word is one that is not in the list below,
-which has English function words, numbers, and the adjectives and adverbs that captions are full of (colours, sizes, places). Inflected
+Nothing is downloaded, so no tagger of parts of speech says what is a noun or a verb. A word can be a tag when it is in neither list below:
+of English function words, and of numbers and the adjectives and adverbs that captions are full of. Inflected
 words fall together with a word that the same texts have: `dogs` with `dog`, `running` with `run`, and wrongly, where both are there,
 `building` with `build`.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-LEFT_OUT = frozenset(
+FUNCTION_WORDS = frozenset(  # no part of any text
     re.findall(
         r"\w+",
         """
@@ -26,12 +26,16 @@ LEFT_OUT = frozenset(
     their them themselves then there these they thing things this those though through to together too toward towards two type under
     underneath until up upon us use used uses using various very via was way we were what when where which while whilst who whom whose why
     will with within without would you your
-
+    """,
+    )
+)
+QUALITIES = frozenset(  # numbers, colours, sizes, places, and words of looking: no tags
+    re.findall(
+        r"\w+",
+        """
     zero three four five six seven eight nine ten first second third dozen couple pair half single lone number
-
     white black brown red blue green yellow orange pink purple gray grey tan golden gold silver blond blonde beige maroon teal colored
     coloured colorful colourful dark light bright
-
     little small large big huge tiny tall short long high low wide thin thick young old older elderly new full empty open closed wet dry
     hot cold warm shallow deep steep rocky sandy grassy snowy wooden wooded muddy dusty icy cloudy sunny asian african american busy crowded
     different similar attached covered outdoor outdoors indoor indoors male female striped shirtless fluffy furry spotted plaid good nice
@@ -53,9 +57,14 @@ IRREGULAR = dict(
 FEWEST_TEXTS = 2  # that have a word, for it to be known
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text in lower case, as they stand in it, but for function words and single letters."""
+    return [word for word in re.findall(r"[^\W\d_]+", text.lower()) if len(word) > 1 and word not in FUNCTION_WORDS]
+
+
 def content_words(text: str) -> list[str]:
-    """The words of a text that can be tags, in lower case, as they stand in it."""
-    return [word for word in re.findall(r"[^\W\d_]+", text.lower()) if len(word) > 1 and word not in LEFT_OUT]
+    """Those that can be tags."""
+    return [word for word in words_of(text) if word not in QUALITIES]
 
 
 def base_forms(words: Iterable[str]) -> dict[str, str]:
@@ -90,19 +99,20 @@ def lemmatized(texts: Sequence[str]) -> list[list[str]]:
 
 
 def known_words(texts: Sequence[str]) -> tuple[str, ...]:
-    """The content words that at least two texts have, most frequent first, equally frequent ones in the alphabet's order."""
-    count = Counter(word for text in texts for word in set(content_words(text)))
+    """The words that at least two texts have, most frequent first, equally frequent ones in the alphabet's order."""
+    count = Counter(word for text in texts for word in set(words_of(text)))
     return tuple(sorted((word for word, n in count.items() if n >= FEWEST_TEXTS), key=lambda word: (-count[word], word)))
 
 
-def shares(texts: Sequence[str], words: Sequence[str]) -> NDArray[np.float32]:
-    """Of each text the shares of known words among its known words, (N, V); a text without any is 0. With a matrix of word vectors (V, E)
-    they make the mean of the text's word vectors, (N, E).
+def bags(texts: Sequence[str], words: Sequence[str]) -> NDArray[np.float32]:
+    """How often each text has each of some words, made to length 1, (N, V); a text without any is 0.
+
+    With a matrix of word vectors (V, E) a text of n different words makes √n times the mean of its words' vectors, (N, E).
     """
     place = {word: i for i, word in enumerate(words)}
     counts = np.zeros((len(texts), len(words)), np.float32)
     for row, text in zip(counts, texts, strict=True):
-        for word in content_words(text):
+        for word in words_of(text):
             if word in place:
                 row[place[word]] += 1
-    return np.asarray(counts / np.maximum(counts.sum(1, keepdims=True), 1))
+    return np.asarray(counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1))

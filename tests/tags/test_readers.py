@@ -9,7 +9,7 @@ from PIL import Image
 from novelette.errors import InputError
 from novelette.tags.readers import read
 from novelette.tags.vocabulary import choose, incidence
-from novelette.tags.words import base_forms, content_words, known_words, lemmatized, shares
+from novelette.tags.words import bags, base_forms, content_words, known_words, lemmatized
 
 
 def pictures(folder: Path, *names: str) -> Path:
@@ -158,10 +158,11 @@ def test_numbers_and_words_of_the_list_are_no_tags():
     assert content_words("The 3 brown dogs of A-42 are over there, t-shirt") == ["dogs", "shirt"]
 
 
-def test_shares_of_words_by_hand():
+def test_bags_of_words_by_hand():
     texts = ["dog dog cat", "cat bird", "nothing known"]
     assert known_words([*texts, "dog"]) == ("cat", "dog")  # both in two texts
-    assert shares(texts, ("cat", "dog")).tolist() == [[pytest.approx(1 / 3), pytest.approx(2 / 3)], [1, 0], [0, 0]]
+    assert known_words(["the red dog", "the red cat"]) == ("red",)  # no tag, but for a teacher to read
+    assert bags(texts, ("cat", "dog")).tolist() == [pytest.approx([1 / 5**0.5, 2 / 5**0.5]), [1, 0], [0, 0]]
 
 
 TAGS = [("a", "b"), ("a", "c"), ("a", "b"), ("b", "a", "d")] + [("a", "c")] * 4

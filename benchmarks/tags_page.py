@@ -1,0 +1,203 @@
+"""The page of the taggers, docs/results/tags.md, and its plots, from the records that benchmarks/tags.py left. Nothing is trained.
+
+python benchmarks/tags_page.py [--results results] [-o docs/results]
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from novelette.bench.cells import Record, markdown
+from novelette.bench.figures import Line, Lines
+from novelette.bench.origins import each
+from novelette.bench.page import Made, write
+from novelette.bench.printed import published
+from novelette.bench.sections import Section
+from novelette.words import seconds_words
+
+PARTS = {
+    "choose": "settings, on photographs that no test has",
+    "compare": "the comparison",
+    "curves": "courses of training",
+    "sweeps": "weights of Eq. 3",
+    "variance": "variance of gradients",
+}
+KINDS = {"popular": "the most popular tags", "random": "randomly sampled tags"}
+WEIGHTS = {"alpha": "α", "beta": "β", "gamma": "γ"}
+Values = Sequence[float]
+
+
+def spread(values: Values) -> tuple[float, float]:
+    """Mean and standard deviation of a sample, 0 of one value."""
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def cell(values: Values) -> str:
+    return "{:.3f} ± {:.3f}".format(*spread(values))
+
+
+def compared(records: Sequence[Record]) -> list[Section]:
+    """Table 2, ours; then the printed one; then who is above whom at the same split."""
+    paper, sections = published("kdgan-tags"), []
+    heads = [*paper["measures"], "F@3 (kdgan)", "F@5 (kdgan)"]
+    labels = list(dict.fromkeys(record["label"] for record in records))
+    for kind, title in KINDS.items():
+        of = {label: [r for r in records if (r["label"], r["vocabulary"]) == (label, kind)] for label in labels}
+        rows = [[label, *(cell([r[m] for r in own]) for m in heads)] for label, own in of.items() if own]
+        some = next(own for own in of.values() if own)
+        text = (
+            f"100 tags; {each(some, 'training')} photographs train and {each(some, 'test')} are tested, which have "
+            f"{each(some, 'tags a photograph')} of the tags each: mean ± standard deviation over {len(some)} splits."
+        )
+        sections.append(Section(f"By {title}", f"{text}\n\n{markdown(['method', *heads], rows)}"))
+    for kind, title in KINDS.items():
+        rows = [[name, *(f"{value:.4f}" for value in own)] for name, own in paper[kind].items()]
+        text = f"Printed ({paper['source']}): another data set, YFCC100M, with 20,000 photographs for training and 200 tags."
+        sections.append(Section(f"The paper, by {title}", f"{text}\n\n{markdown(['method', *paper['measures']], rows)}"))
+    return [*sections, differences(records)]
+
+
+def differences(records: Sequence[Record]) -> Section:
+    """KDGAN and NaGAN less the same classifier without text, at the same split."""
+    rows = []
+    for kind, title in KINDS.items():
+        for classifier in ("linear", "hidden layer"):
+            plain = {r["split"]: r for r in records if (r["label"], r["vocabulary"]) == (f"plain, {classifier}", kind)}
+            for method in ("NaGAN", "KDGAN"):
+                own = {r["split"]: r for r in records if (r["label"], r["vocabulary"]) == (f"{method}, {classifier}", kind)}
+                both = sorted(set(plain) & set(own))
+                gaps = [[own[s][m] - plain[s][m] for s in both] for m in ("P@3", "MAP", "MRR")]
+                above = sum(own[s]["MAP"] > plain[s]["MAP"] for s in both)
+                rows.append(
+                    [f"{method}, {classifier}", title, *("{:+.3f} ± {:.3f}".format(*spread(g)) for g in gaps), f"{above} of {len(both)}"]
+                )
+    text = "Text in training against the same classifier without: mean difference at the same split ± standard deviation over splits."
+    heads = ["method", "vocabulary", "P@3", "MAP", "MRR", "splits on which its MAP is above"]
+    return Section("What the text in training is worth", f"{text}\n\n{markdown(heads, rows, left=2)}")
+
+
+def banded(label: str, x: Values, ys: Sequence[Values], colour: int) -> Line:
+    means, spreads = zip(*(spread(list(column)) for column in zip(*ys, strict=True)), strict=True)
+    return Line(label, list(x), means, colour, spread=spreads)
+
+
+def courses(records: Sequence[Record]) -> Section:
+    panels: dict[str, list[Line]] = {"P@3": [], "MAP": []}
+    rows = []
+    for colour, label in enumerate(dict.fromkeys(record["label"] for record in records)):
+        own = [record for record in records if record["label"] == label]
+        for measure, lines in panels.items():
+            lines.append(banded(label, own[0]["epoch"], [record[measure] for record in own], colour))
+        rows.append([label, *(cell([record[m][at] for record in own]) for m in panels for at in (0, -1))])
+    alt = (
+        "P@3 and MAP on the test photographs after each epoch of the game, the linear classifier; bands are standard deviations over splits"
+    )
+    text = (
+        f"Epoch 0 is the end of pretraining, which is by tags alone. {len(own)} splits, the most popular tags; as in the paper's Figure 3b."
+    )
+    heads = ["method", "P@3 before", "P@3 after", "MAP before", "MAP after"]
+    plot = Lines("courses", alt, panels, "epoch of the game", "")
+    return Section("Courses of training", f"{text}\n\n{markdown(heads, rows)}", (plot,))
+
+
+def swept(records: Sequence[Record]) -> Section:
+    plots = []
+    for name, letter in WEIGHTS.items():
+        values = sorted({record["value"] for record in records if record["weight"] == name})
+        panel = []
+        for colour, measure in enumerate(("P@3", "MAP")):
+            by_value = [[r[measure] for r in records if (r["weight"], r["value"]) == (name, value)] for value in values]
+            panel.append(banded(measure, values, list(zip(*by_value, strict=True)), colour))
+        alt = f"P@3 and MAP by {letter}, the others as chosen; bands are standard deviations over three validation parts"
+        plots.append(Lines(name, alt, {letter: panel}, letter, "", at=values))
+    text = (
+        "One weight of Eq. 3 at a time, the linear classifier, on validation parts of the 600 photographs that no test has; as in the "
+        "paper's Figure 5."
+    )
+    return Section("Effects of α, β and γ", text, tuple(plots))
+
+
+def varied(records: Sequence[Record]) -> Section:
+    kinds = ("distillation", "Gumbel-Max", "plain draws", "both, as weighed")
+    panels: dict[str, list[Line]] = {"total variance, log10": [], "over the mean's squared length, log10": []}
+    epochs = [line["epoch"] for line in records[0]["epochs"]]
+    table = []
+    for colour, kind in enumerate(kinds):
+        variances = [[line[kind] for line in record["epochs"]] for record in records]
+        relative = [[line[kind] / line[f"{kind}, mean"] for line in record["epochs"]] for record in records]
+        for lines, values in zip(panels.values(), (variances, relative), strict=True):
+            lines.append(banded(kind, epochs, np.log10(values).tolist(), colour))
+        table.append([kind, *(f"{np.mean([own[at] for own in values]):.3g}" for values in (variances, relative) for at in (0, -1))])
+    ordered = sum(line["distillation"] <= line["Gumbel-Max"] for record in records for line in record["epochs"])
+    lemma = sum(line["both, as weighed"] <= line["plain draws"] for record in records for line in record["epochs"])
+    n = sum(len(record["epochs"]) for record in records)
+    text = (
+        f"Gradients of the classifier's losses over 40 batches, dropout and draws among what varies, in {len(records)} runs of KDGAN; "
+        "unweighted, but for the last row, α and β as chosen. The distillation loss's gradient varies less than the adversarial one's by "
+        f"Gumbel-Max at {ordered} of {n} looks (Eq. 7's condition); both together less than the adversarial one by plain draws alone, "
+        f"which is NaGAN's, at {lemma} of {n}. The length of a gradient's mean is different for each loss, and that of Gumbel-Max grows "
+        "with 1/τ, so the variance is shown, and its ratio to the mean's squared length; as in the paper's Figure 7."
+    )
+    heads = ["gradient", "variance, first epoch", "last", "over the mean's squared length, first epoch", "last"]
+    alt = "Variance of the classifier's gradients by epoch of the game; bands are standard deviations over splits"
+    return Section(
+        "Variance of gradients", f"{text}\n\n{markdown(heads, table)}", (Lines("variance", alt, panels, "epoch of the game", ""),)
+    )
+
+
+def settled(records: Sequence[Record]) -> Section:
+    """What was chosen, and among how many."""
+    rows = []
+    for label in dict.fromkeys(record["label"] for record in records):
+        own = [record for record in records if record["label"] == label]
+        tried: dict[str, list[float]] = {}
+        for record in own:
+            tried.setdefault(json.dumps(record["settings"]), []).append(record["MAP"])
+        for settings, values in sorted(tried.items(), key=lambda item: -float(np.mean(item[1]))):
+            words = ", ".join(f"{name} {value}" for name, value in json.loads(settings).items()) or "default"
+            rows.append([label, words, f"{np.mean(values):.3f}"])
+    text = (
+        "Mean MAP on two validation parts of the 600 photographs that no test has, by the most popular tags. The highest of a method is "
+        "taken, for both vocabularies."
+    )
+    return Section("How settings were chosen", f"{text}\n\n{markdown(['method', 'settings', 'MAP'], rows, left=2)}")
+
+
+def origins(found: Mapping[str, Sequence[Record]]) -> str:
+    blocks = ["## Where these figures come from", "`python benchmarks/tags_page.py` made this page from the records in `results/`."]
+    for part, records in found.items():
+        seconds = sum(record["seconds"] for record in records)
+        blocks.append(
+            f"- {PARTS[part]}: `python benchmarks/tags.py {part}`, {len(records)} records in `results/tags-{part}.jsonl`, "
+            f"{seconds_words(seconds)} of processor time, commits {each(records, 'commit')}, torch {each(records, 'torch')}"
+        )
+    return "\n\n".join([*blocks[:2], "\n".join(blocks[2:])])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("docs/results"))
+    given = parser.parse_args()
+    found: dict[str, list[dict[str, Any]]] = {}
+    for part in PARTS:
+        path = given.results / f"tags-{part}.jsonl"
+        found[part] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    sections = [
+        *compared(found["compare"]),
+        courses(found["curves"]),
+        swept(found["sweeps"]),
+        varied(found["variance"]),
+        settled(found["choose"]),
+    ]
+    text = (Path(__file__).parent / "tags.md").read_text(encoding="utf-8")
+    for path in write(Made("tags", "Taggers on captioned photographs", text, [("", sections)], origins(found)), given.output):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""`novelette tag`: taggers fitted, put to use and measured, a function each."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
+
+from novelette.arguments import Flag, Output, SourceName, as_dataclass, given_settings, parse
+from novelette.errors import InputError
+from novelette.saying import STOPPED, refuse_negative, skipped
+
+TaggerPath = Annotated[Positional[Path], arg(metavar="TAGGER")]
+
+
+def tag(args: Sequence[str]) -> int:
+    """Learn tags from tagged pictures and the text beside them, and suggest tags for new pictures (KDGAN).
+
+    novelette tag fit|suggest|evaluate ..."""
+    if not args or args[0] in ("-h", "--help"):
+        print("usage: novelette tag fit METHOD SOURCE -o TAGGER ...\n       novelette tag suggest TAGGER PICTURES ...")
+        print("       novelette tag evaluate TAGGER SOURCE ...\n")
+        print((tag.__doc__ or "").splitlines()[0] + "\n")
+        for name, command in TAG.items():
+            print(f"  {name:<9} {(command.__doc__ or '').splitlines()[0]}")
+        print("\nnovelette tag fit --help lists the methods.")
+        return 0
+    if args[0] not in TAG:
+        raise InputError(f"there is no novelette tag {args[0]!r}: choose one of {', '.join(TAG)}")
+    return fit(args[1:]) if args[0] == "fit" else parse(TAG[args[0]], args[1:], f"tag {args[0]}")
+
+
+def fit(args: Sequence[str]) -> int:
+    """Fit a tagger on tagged pictures, but for a fifth of them, which are held out for evaluate."""
+    from novelette.tags import METHODS
+
+    if not args or args[0].startswith("-"):
+        return _usage(args)
+    if args[0] not in METHODS:
+        raise InputError(f"there is no method {args[0]!r} of taggers: choose one of {', '.join(METHODS)}")
+    from novelette.tags.features import Look
+
+    module = METHODS[args[0]]
+    settings_type, look_type = as_dataclass(module.Config, module.Config()), as_dataclass(Look, Look())
+
+    def command(
+        source: SourceName,
+        output: Output,
+        settings: OmitArgPrefixes[Annotated[settings_type, arg(name="")]],  # type: ignore[valid-type]
+        look: OmitArgPrefixes[Annotated[look_type, arg(name="")]],  # type: ignore[valid-type]
+        vocabulary: Literal["popular", "random"] = "popular",
+        vocabulary_size: int = 200,
+        everything: Flag = False,
+        data_root: UseAppendAction[tuple[Path, ...]] = (),
+        seed: int = 0,
+        device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+        resume: Flag = False,
+        force: Flag = False,
+    ) -> int:
+        """Fit a tagger on tagged pictures, but for a fifth of them, which are held out for evaluate.
+
+        Args:
+            source: a folder with tags.csv, a .csv file, a .tsv file of YFCC100M, a folder of Flickr8k, or flickr8k or flickr8k-1000.
+            output: the tagger, a folder to be made.
+            vocabulary: the tags that most training pictures have, or tags drawn at random.
+            vocabulary_size: how many tags. (from 2 to 100,000)
+            everything: hold no picture out.
+            data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
+            seed: fixes everything that is drawn.
+            device: where to train.
+            resume: go on where a stopped run of the same command was.
+            force: replace a tagger that is there, and the work of a stopped run.
+        """
+        from novelette.cli_train import trained
+        from novelette.settings import validated
+        from novelette.tags import store
+        from novelette.tags.fitting import Recipe
+        from novelette.tags.fitting import fit as fit_tagger
+        from novelette.tags.readers import read
+
+        refuse_negative("--seed", seed)
+        if not 2 <= vocabulary_size <= 100_000:
+            raise InputError(f"--vocabulary-size {vocabulary_size} is not from 2 to 100,000")
+        config = validated(module.Config, module.Config().model_dump() | given_settings(settings, args))
+        look_config = validated(Look, Look().model_dump() | given_settings(look, args))
+        recipe = Recipe(args[0], config, look_config, vocabulary, vocabulary_size, everything, seed, device)
+        store.check_output(output, force=force)
+        tagged = read(source, data_root)
+        fitted = trained(output, resume, force, lambda run: fit_tagger(recipe, tagged, run), store.check_output)
+        return STOPPED if fitted is None else _keep(fitted, output, force)
+
+    return parse(command, args[1:], f"tag fit {args[0]}")
+
+
+def suggest(
+    tagger: TaggerPath,
+    pictures: Annotated[Positional[str], arg(metavar="PICTURES")],
+    n: Annotated[int, arg(aliases=["-n"])] = 5,
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    force: Flag = False,
+) -> int:
+    """Suggest tags for pictures, likeliest first.
+
+    Args:
+        tagger: made by novelette tag fit.
+        pictures: a folder, one picture, or an .npy or .npz array. No text is asked for.
+        n: how many tags a picture. (from 1)
+        output: a .csv file of file and tags, which novelette tag fit reads, or a .jsonl file, with scores; printed as CSV without it.
+        force: replace the file that is there.
+    """
+    from novelette import outputs
+    from novelette.data.sources import open_source
+    from novelette.tags import store
+    from novelette.words import counted
+
+    if n < 1:
+        raise InputError(f"-n {n} is no number of tags: give 1 or more")
+    outputs.check(output, force=force)
+    loaded, source = store.load(tagger), open_source(pictures)
+    seen = loaded.see(source, bar=True)
+    names, found = [source.names[i] for i in seen.indices], loaded.suggest(loaded.scores(seen), n)
+    if output is None:
+        sys.stdout.write(_csv(names, found))
+    else:
+        outputs.write_text(output, _csv(names, found) if output.suffix == ".csv" else _jsonl(names, found))
+        print(f"{output}: {counted(len(names), 'picture')}, {min(n, len(loaded.vocabulary))} of {len(loaded.vocabulary):,} tags each")
+    return skipped({source.names[i]: why for i, why in seen.unreadable.items()})
+
+
+def evaluate(
+    tagger: TaggerPath,
+    source: SourceName,
+    f_at_n: Literal["standard", "kdgan"] = "standard",
+    data_root: UseAppendAction[tuple[Path, ...]] = (),
+    json_: Annotated[Flag, arg(name="json")] = False,
+) -> int:
+    """Measure a tagger on tagged pictures that it was not trained on: P@N, F@N, MAP and MRR.
+
+    Args:
+        tagger: made by novelette tag fit.
+        source: tagged pictures, as for novelette tag fit; those that training saw are left out.
+        f_at_n: the recall in F@N is that among the first N, or, as in the code of KDGAN's authors, the R-precision, whatever N is.
+        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
+        json_: print one JSON object.
+    """
+    from novelette.tags import store
+    from novelette.tags.fitting import evaluate as evaluate_tagger
+    from novelette.tags.readers import read
+    from novelette.words import counted
+
+    loaded = store.load(tagger)
+    found = evaluate_tagger(loaded, read(source, data_root), f_at_n, bar=True)
+    counts = {"pictures": found.pictures, "trained_on": found.trained_on, "untagged": found.untagged}
+    if json_:
+        print(json.dumps(found.values | counts))
+    else:
+        print("  ".join(f"{name} {value:.4f}" for name, value in found.values.items()))
+        left_out = f"{found.trained_on:,} of its training, {found.untagged:,} with other tags alone"
+        print(f"on {counted(found.pictures, 'picture')}; left out: {left_out}")
+    return skipped(found.unreadable)
+
+
+TAG: dict[str, Callable[..., int]] = {"fit": fit, "suggest": suggest, "evaluate": evaluate}
+
+
+def _keep(fitted: Any, output: Path, force: bool) -> int:
+    """Save a fitted tagger, say what was found, and give the exit status."""
+    from novelette.cli_train import saved
+    from novelette.store import remove_work, work_folder
+    from novelette.tags import store
+    from novelette.words import counted, seconds_words
+
+    work = work_folder(output)
+    saved(lambda log: store.save(fitted.tagger, output, force=force, log=log), work)
+    remove_work(work)
+    of, tags = fitted.tagger.provenance, counted(len(fitted.tagger.vocabulary), "tag")
+    took = seconds_words(of["seconds"])
+    print(f"{output}: {fitted.tagger.method} fitted on {counted(of['n_training'], 'picture')} and {tags} in {took}")
+    if fitted.held_out:
+        print(f"{counted(fitted.held_out, 'picture')} held out: novelette tag evaluate on the same source measures on them")
+    for count, what in ((fitted.untagged, "with no tag of the vocabulary, left out"), (fitted.without_text, "without text")):
+        if count:
+            print(f"{counted(count, 'training picture')} {what}")
+    return skipped(fitted.unreadable)
+
+
+def _csv(names: list[str], found: list[list[tuple[str, float]]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "tags"))
+    writer.writerows((name, ";".join(tag for tag, _ in own)) for name, own in zip(names, found, strict=True))
+    return text.getvalue()
+
+
+def _jsonl(names: list[str], found: list[list[tuple[str, float]]]) -> str:
+    rows = ({"file": name, "tags": [{"tag": tag, "score": score} for tag, score in own]} for name, own in zip(names, found, strict=True))
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _usage(args: Sequence[str]) -> int:
+    from novelette.tags import METHODS
+
+    if args and args[0] not in ("-h", "--help"):
+        raise InputError(f"novelette tag fit METHOD SOURCE: the method comes first, one of {', '.join(METHODS)}")
+    print("usage: novelette tag fit METHOD SOURCE -o TAGGER ...\n")
+    print((fit.__doc__ or "").splitlines()[0] + "\n")
+    for name, module in METHODS.items():
+        print(f"  {name:<6} {(module.__doc__ or '').splitlines()[0]}")
+    print("\nnovelette tag fit METHOD --help lists the arguments, and the method's own settings with their ranges.")
+    return 0

@@ -1,0 +1,116 @@
+"""From tagged pictures to a tagger, and what a tagger is worth on others."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from novelette.calibrate import held_out
+from novelette.errors import InputError
+from novelette.tags import METHODS
+from novelette.tags.examples import Examples
+from novelette.tags.features import Look, loaded, see
+from novelette.tags.ranking import FAtN, measures
+from novelette.tags.readers import Tagged
+from novelette.tags.tagger import Tagger
+from novelette.tags.vocabulary import Kind, choose, incidence
+from novelette.training import Run, pick_device
+
+FEWEST_PICTURES = 10
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about a fit but the pictures.   Attributes: everything: no picture is held out for `evaluate`."""
+
+    method: str
+    config: BaseModel
+    look: Look
+    vocabulary: Kind = "popular"
+    vocabulary_size: int = 200
+    everything: bool = False
+    seed: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A tagger, and of the pictures that it could have learnt from how many were held out, have no tag of the vocabulary, or no text.
+
+    Attributes: unreadable: name -> why.
+    """
+
+    tagger: Tagger
+    held_out: int
+    untagged: int
+    without_text: int
+    unreadable: dict[str, str]
+
+
+def fit(recipe: Recipe, tagged: Tagged, run: Run) -> Fitted:
+    """Train on four fifths of tagged pictures, chosen by their contents, or on all.   Raises: InputError."""
+    began, device = time.monotonic(), pick_device(recipe.device)
+    seeing, title = loaded(recipe.look)
+    seen = see(tagged.source, recipe.look, seeing.to(device), title, work=run.folder and run.folder / "vectors", bar=run.bar)
+    kept = np.ones(len(seen.hashes), bool) if recipe.everything else ~held_out(seen.hashes)
+    of_kept = [tagged.tags[i] for i in seen.indices[kept]]
+    vocabulary = choose(of_kept, recipe.vocabulary, recipe.vocabulary_size, recipe.seed)
+    has = incidence([tagged.tags[i] for i in seen.indices], vocabulary)
+    training = kept & has.any(1)
+    if training.sum() < FEWEST_PICTURES:
+        raise InputError(f"{tagged.title} has {training.sum()} training pictures with tags, and a tagger needs at least {FEWEST_PICTURES}")
+    texts = tuple(tagged.texts[i] for i in seen.indices[training])
+    run.settings |= {"method": recipe.method, "config": recipe.config.model_dump(mode="json"), "seed": recipe.seed, "tags": vocabulary}
+    run.settings |= {"pictures": hashlib.sha256(np.sort(seen.hashes[training]).tobytes()).hexdigest()[:16]}
+    examples = Examples(seen.vectors[torch.from_numpy(training)], torch.from_numpy(has[training]), texts)
+    scorer = METHODS[recipe.method].fit(examples, recipe.config, seed=recipe.seed, device=device, run=run)
+    provenance = {
+        "source": tagged.title,
+        "vocabulary": recipe.vocabulary,
+        "n_training": int(training.sum()),
+        "perceptual": title,
+        "device": str(device),
+        "seconds": round(time.monotonic() - began, 1),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in ("novelette", "torch", "numpy")},
+    }
+    trained_on, cpu = np.unique(seen.hashes[training]), torch.device("cpu")
+    tagger = Tagger(
+        recipe.method, recipe.config, recipe.look, vocabulary, scorer.to(cpu), seeing.to(cpu), trained_on, recipe.seed, provenance
+    )
+    unreadable = {tagged.source.names[i]: why for i, why in seen.unreadable.items()}
+    return Fitted(tagger, int((~kept).sum()), int((kept & ~training).sum()), sum(not text for text in texts), unreadable)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Measures over pictures that the tagger was not trained on and that have a tag of its vocabulary; how many others were left out."""
+
+    values: dict[str, float]
+    pictures: int
+    trained_on: int
+    untagged: int
+    unreadable: dict[str, str]
+
+
+def evaluate(tagger: Tagger, tagged: Tagged, f_at_n: FAtN, *, bar: bool = False) -> Evaluation:
+    """P@N, F@N, MAP and MRR.   Raises: InputError when no picture is left to be measured on."""
+    seen = tagger.see(tagged.source, bar=bar)
+    has = incidence([tagged.tags[i] for i in seen.indices], tagger.vocabulary)
+    fresh = ~tagger.saw(seen.hashes)
+    judged: NDArray[np.bool_] = fresh & has.any(1)
+    if not judged.any():
+        raise InputError(
+            f"{tagged.title}: of {len(fresh)} pictures the tagger was trained on {int((~fresh).sum())}, and the others have no tag of its "
+            "vocabulary: evaluate it on others"
+        )
+    scores = tagger.scores(seen)[judged].astype(np.float64)
+    unreadable = {tagged.source.names[i]: why for i, why in seen.unreadable.items()}
+    left = int(judged.sum()), int((~fresh).sum()), int((fresh & ~judged).sum())
+    return Evaluation(measures(scores, has[judged], f_at_n), *left, unreadable)
