@@ -76,7 +76,7 @@ def test_the_log_has_both_phases(monkeypatch):
     run = Run()
     fit(pictures(), tiny(), seed=0, device=CPU, run=run)
     gan, encoder = run.history
-    assert set(gan) == {"step", "distance", "penalty", "g"}
+    assert set(gan) == {"step", "distance", "penalty", "g", "variance"}
     assert set(encoder) == {"step", "izi_f", "con"}
 
 
