@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from made import across, down, fitted, noisy, write_classes
+from classify.made import across, down, fitted, noisy, write_classes
 from pictures import assert_refused, write
 
 from novelette.classify import players, store

@@ -2,10 +2,10 @@
 
 import re
 
-import chromium
 import pytest
-from conftest import live
 from pictures import checks, stripes, write
+from serve import chromium
+from serve.conftest import live
 
 from novelette.serve.page import PAGE, POLICY
 

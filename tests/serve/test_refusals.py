@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from conftest import PATIENCE, answer_to, connected, live
 from pictures import stripes
 from PIL import Image
+from serve.conftest import PATIENCE, answer_to, connected, live
 
 from novelette.serve.limits import BODIES, Gate, Limits, Refusal
 

@@ -7,8 +7,8 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import live
 from PIL import Image
+from serve.conftest import live
 
 from novelette import heatmap
 from novelette.data.decode import decode

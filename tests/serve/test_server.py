@@ -14,9 +14,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import PATIENCE, live
 from pictures import assert_refused, fitted, stripes
 from PIL import Image
+from serve.conftest import PATIENCE, live
 
 from novelette.cli import main
 from novelette.serve import server

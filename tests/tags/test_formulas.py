@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from made import made
 from sklearn.svm import LinearSVC
+from tags.made import made
 
 from novelette.classify.game import Player
 from novelette.tags import knn, rexmp, tprop

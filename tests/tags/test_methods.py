@@ -4,8 +4,8 @@ import functools
 
 import pytest
 import torch
-from made import hit_rate, made
 from pydantic import ValidationError
+from tags.made import hit_rate, made
 
 from novelette.errors import InputError
 from novelette.tags import METHODS
