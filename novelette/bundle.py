@@ -1,4 +1,4 @@
-"""Bundles on disk: a folder with `bundle.json` and `model.onnx`, a detector for machines without torch. Reading one runs no code."""
+"""Bundles on disk: a folder with `bundle.json` and `model.onnx`, a detector or classifier for machines without torch; no code is run."""
 
 import hashlib
 import json
@@ -84,6 +84,17 @@ class Card(BaseModel, frozen=True, extra="forbid"):
         return next((tensor for tensor in self.outputs if tensor.name == name), None)
 
 
+class ClassifierCard(Card, frozen=True, extra="forbid"):
+    """bundle.json of a classifier: score, p-value and label say whether a picture belongs to no class.
+
+    Attributes: player: the network's kind.   classes: names, in the order of the graph's probabilities.
+    """
+
+    kind: Literal["classifier"] = "classifier"
+    player: str
+    classes: tuple[str, ...] = Field(min_length=2)
+
+
 class Bundle(NamedTuple):
     """A bundle that was read: its card and the bytes of its graph."""
 
@@ -120,7 +131,7 @@ def read(path: str | Path) -> Bundle:
     except OSError as error:
         raise InputError(f"{path / MODEL} cannot be read ({error.strerror}): the bundle is not whole") from error
     try:
-        known = Card(**card)
+        known = (ClassifierCard if card.get("kind") == "classifier" else Card)(**card)
     except (TypeError, ValidationError) as error:
         raise InputError(f"{path / CARD} is damaged: it is not a card that novelette wrote") from error
     if hashlib.sha256(model).hexdigest() != known.model_sha256:

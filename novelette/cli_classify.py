@@ -214,7 +214,16 @@ def predict_command(
 
 
 def _opened(path: Path, device: str) -> Any:
-    """A classifier on its device.   Raises: InputError."""
+    """A classifier on its device, or a classifier's bundle.   Raises: InputError."""
+    from novelette.bundle import is_bundle
+
+    if is_bundle(path):
+        from novelette import runtime
+
+        loaded = runtime.load(path)
+        if not loaded.classes:
+            raise InputError(f"{path} is the bundle of a detector, which knows no classes: novelette score takes it")
+        return loaded
     from novelette.classify import store
     from novelette.training import pick_device
 

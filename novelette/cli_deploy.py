@@ -118,6 +118,8 @@ def opened(path: Path, device: str, threads: int | None, batch_size: int | None)
         from novelette import runtime
 
         return runtime.load(path, threads=threads, batch_size=runtime.BATCH_SIZE if batch_size is None else batch_size)
+    if (path / "classifier.json").exists():
+        raise InputError(f"{path} is a classifier: novelette classify predict and evaluate take it, or export it first")
     for option, value in (("--threads", threads), ("--batch-size", batch_size)):
         if value is not None:
             raise InputError(f"{option} is for bundles, and {path} is none: leave it out, or export the detector first")

@@ -10,7 +10,7 @@ from novelette.errors import InputError
 from novelette.saying import say
 
 if TYPE_CHECKING:
-    from novelette.bundle import Quantized
+    from novelette.bundle import Checked, Quantized
 
 NOTICEABLE = 1.05  # times as long: what lies nearer to 1 differs from one timing to the next
 
@@ -25,10 +25,10 @@ def export(
     least_correlation: float | None = None,
     force: Flag = False,
 ) -> int:
-    """Write a detector as a bundle, which scores on machines without torch; refused unless it says what the detector says.
+    """Write a detector or classifier as a bundle, for machines without torch; refused unless it says what the detector says.
 
     Args:
-        detector: made by novelette fit or distill.
+        detector: made by novelette fit, distill or classify fit.
         output: the bundle, a folder.
         pictures: what to compare the two on, normal ones with --int8; the pictures of the fit unless given, and without --int8 made ones
             where these are gone.
@@ -41,10 +41,11 @@ def export(
     """
     from novelette import bundle, store
     from novelette.export import export_detector
-    from novelette.words import counted
 
     _check(int8, labelled, most_auroc_loss, least_correlation)
     bundle.check_output(output, force=force)
+    if (detector / "classifier.json").exists():
+        return _export_classifier(detector, output, pictures, int8, force)
     loaded = store.load(detector)
     if int8:
         from novelette.export_int8 import LEAST_CORRELATION, MOST_AUROC_LOSS, Terms, export_int8
@@ -56,15 +57,30 @@ def export(
         _tell(output, card.quantized)
         return 0
     checked = export_detector(loaded, output, pictures=pictures, force=force)
-    print(
-        f"{output}: {_bytes(output):,} bytes; the same verdicts on {counted(checked.pictures, 'picture')}, "
-        f"scores to {checked.worst_difference:.0e}"
-    )
-    if checked.source == "made":
-        say("the pictures of the fit are not at hand, so the two were compared on made ones: --pictures SOURCE compares them on yours")
+    _tell_checked(output, checked)
     if loaded.scorer.keeps_pictures:
         say("the bundle holds the training pictures, which a detector of this method keeps: who has it has them")
     return 0
+
+
+def _export_classifier(classifier: Path, output: Path, pictures: str | None, int8: bool, force: bool) -> int:
+    from novelette.classify import store
+    from novelette.classify.export import export_classifier
+
+    if int8:
+        raise InputError(f"{classifier} is a classifier, and --int8 is for detectors: leave it out")
+    _tell_checked(output, export_classifier(store.load(classifier), output, pictures=pictures, force=force))
+    return 0
+
+
+def _tell_checked(output: Path, checked: "Checked") -> None:
+    """How the bundle was compared with torch."""
+    from novelette.words import counted
+
+    verdicts = f"the same verdicts on {counted(checked.pictures, 'picture')}"
+    print(f"{output}: {_bytes(output):,} bytes; {verdicts}, scores to {checked.worst_difference:.0e}")
+    if checked.source == "made":
+        say("the pictures of the fit are not at hand, so the two were compared on made ones: --pictures SOURCE compares them on yours")
 
 
 def _check(int8: bool, labelled: str | None, most_auroc_loss: float | None, least_correlation: float | None) -> None:

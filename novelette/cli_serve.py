@@ -50,6 +50,8 @@ def serve(
         raise InputError(f"--timeout {timeout:g} is not from 0.1 to 3600")
     if (bundle / "detector.json").exists() and not is_bundle(bundle):
         raise InputError(f"{bundle} is a detector, and what serves is a bundle: novelette export {bundle} -o BUNDLE makes one")
+    if (bundle / "classifier.json").exists():
+        raise InputError(f"{bundle} is a classifier, and what serves is a bundle: novelette export {bundle} -o BUNDLE makes one")
     token = server.read_token(token_file)
     detector = runtime.load(bundle, threads=1)
     limits = Limits(max_body * MEGA, max_pixels * MEGA, max_pictures, queue, timeout)

@@ -8,16 +8,18 @@ import contextlib
 import hashlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from novelette import bundle
 from novelette.bundle import Bundle, Card, Checked, Tensor
 from novelette.comparing import compare, pictures_to_compare
+from novelette.data.images import Preprocessing
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.graph import Graph
@@ -84,11 +86,15 @@ def why_not(detector: Detector) -> str | None:
 
 def to_onnx(detector: Detector) -> tuple[bytes, tuple[Tensor, ...], int]:
     """The graph of a detector, what it puts out, and the version of ONNX's operations that it is written in."""
-    graph = Graph(detector).eval()
-    side, channels = detector.preprocessing.size * detector.preprocessing.tiles, detector.preprocessing.channels
-    pixels = torch.zeros(2, side, side, channels, dtype=torch.uint8)
+    return traced(Graph(detector), detector.preprocessing, ("score", "p_value", "label", "heatmap"))
+
+
+def traced(graph: nn.Module, preprocessing: Preprocessing, names: Sequence[str]) -> tuple[bytes, tuple[Tensor, ...], int]:
+    """A module from pixels (N, H, W, C) to values of these names, or the first of them, as `to_onnx` gives it."""
+    graph, side = graph.eval(), preprocessing.size * preprocessing.tiles
+    pixels = torch.zeros(2, side, side, preprocessing.channels, dtype=torch.uint8)
     with torch.no_grad():
-        outputs = _outputs(graph(pixels))
+        outputs = _outputs(graph(pixels), names)
     with _quiet():
         program = torch.onnx.export(
             graph,
@@ -111,11 +117,10 @@ def to_onnx(detector: Detector) -> tuple[bytes, tuple[Tensor, ...], int]:
     return model.SerializeToString(), outputs, model.opset_import[0].version
 
 
-def _outputs(values: tuple[torch.Tensor, ...]) -> tuple[Tensor, ...]:
-    names = ("score", "p_value", "label", "heatmap")[: len(values)]
+def _outputs(values: tuple[torch.Tensor, ...], names: Sequence[str]) -> tuple[Tensor, ...]:
     return tuple(
         Tensor(name=name, dtype="int64" if name == "label" else "float32", shape=("N", *value.shape[1:]))
-        for name, value in zip(names, values, strict=True)
+        for name, value in zip(names, values, strict=False)
     )
 
 

@@ -31,18 +31,27 @@ SCORED = ["score", "p_value", "label"]  # what is asked of the graph where no he
 
 
 class Verdicts(NamedTuple):
-    """What the graph says of n images: score (n,) float32, p_value (n,) float32, label (n,) int64 (1 novel, 0 normal, -1 no threshold)."""
+    """What the graph says of n images.
+
+    Attributes:
+        score, p_value: (n,) float32.   label: (n,) int64: 1 novel, 0 normal, -1 no threshold.
+        probability: (n, K) float32, of each of K classes; K = 0 for a detector, which knows none.
+    """
 
     score: NDArray[np.float32]
     p_value: NDArray[np.float32]
     label: NDArray[np.int64]
+    probability: NDArray[np.float32]
 
 
-NOTHING = Verdicts(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+def nothing(classes: int) -> Verdicts:
+    """The verdicts on no image."""
+    none = np.zeros(0, np.float32)
+    return Verdicts(none, none, np.zeros(0, np.int64), np.zeros((0, classes), np.float32))
 
 
 class Runtime:
-    """An exported detector, ready to score. `card` is what bundle.json says.
+    """An exported detector or classifier, ready to score. `card` is what bundle.json says, `classes` the names of a classifier's.
 
     A run of the graph takes one thread; `threads` runs go on side by side, since for a small network a core to itself is faster than two
     that wait for each other in every layer.
@@ -56,6 +65,7 @@ class Runtime:
             if value < 1:
                 raise InputError(f"{option} {value} is too small: give 1 or more")
         self.card, self.threads, self.batch_size = read.card, threads, batch_size
+        self.classes = read.card.classes if isinstance(read.card, bundle.ClassifierCard) else ()
         self._session = _session(read.model)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
@@ -88,7 +98,7 @@ class Runtime:
         if images.dtype != np.uint8 or images.shape[1:] != shape:
             raise ValueError(f"images are uint8 (n, {', '.join(map(str, shape))}), not {images.dtype} {images.shape}")
         if len(images) == 0:
-            return NOTHING
+            return nothing(len(self.classes))
         parts = self._parts(images)
         if len(parts) == 1 or self._pool is None:
             found = [self._verdicts(part) for part in parts]
@@ -107,7 +117,8 @@ class Runtime:
         p_value = found.p_value.astype(np.float64)
         novel = None if self.threshold is None else found.label == 1
         names = [source.names[i] for i in indices]
-        return Predictions(names, found.score, p_value, novel, {source.names[i]: why for i, why in unreadable.items()})
+        of_classes = (found.probability, self.classes) if self.classes else ()
+        return Predictions(names, found.score, p_value, novel, {source.names[i]: why for i, why in unreadable.items()}, *of_classes)
 
     def score(self, images: Any) -> NDArray[np.float32]:
         """Scores of the readable pictures of whatever `predict` takes: (N,)."""
@@ -124,7 +135,7 @@ class Runtime:
 
     def _scored(self, source: Source, show: Callable[[int], None]) -> tuple[NDArray[np.int64], Verdicts, dict[int, str]]:
         unreadable: dict[int, str] = {}
-        indices, found = [np.zeros(0, np.int64)], [NOTHING]
+        indices, found = [np.zeros(0, np.int64)], [nothing(len(self.classes))]
         chunk_size = self.threads * self.batch_size
         for chunk in stream(source, self.preprocessing, chunk_size=chunk_size, unreadable=unreadable, progress=show):
             indices.append(chunk.indices)
@@ -138,7 +149,10 @@ class Runtime:
         return [images[i : i + step] for i in range(0, len(images), step)]
 
     def _verdicts(self, images: NDArray[np.uint8]) -> Verdicts:
-        return Verdicts(*self._session.run(SCORED, {"pixels": images}))
+        if self.classes:
+            return Verdicts(*self._session.run([*SCORED, "probability"], {"pixels": images}))
+        score, p_value, label = self._session.run(SCORED, {"pixels": images})
+        return Verdicts(score, p_value, label, np.zeros((len(images), 0), np.float32))
 
 
 def load(path: str | Path, *, threads: int | None = None, batch_size: int = BATCH_SIZE) -> Runtime:

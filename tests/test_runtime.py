@@ -113,7 +113,7 @@ def test_a_score_depends_neither_on_threads_nor_on_batches(threads, batch_size, 
 
 
 def test_no_images_have_no_verdicts(made):
-    assert [len(values) for values in runtime.load(made).run(np.zeros((0, 32, 32, 1), np.uint8))] == [0, 0, 0]
+    assert [len(values) for values in runtime.load(made).run(np.zeros((0, 32, 32, 1), np.uint8))] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("images", [np.zeros((2, 32, 32), np.uint8), np.zeros((2, 32, 32, 1)), np.zeros((2, 64, 64, 1), np.uint8)])

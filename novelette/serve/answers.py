@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from novelette.bundle import Card
+from novelette.bundle import Card, ClassifierCard
 from novelette.drift import Drift
 from novelette.serve.bodies import SentPictures
 from novelette.serve.limits import Limits
@@ -30,6 +30,23 @@ class Scores(BaseModel):
     """What the detector says of a request's pictures, in their order."""
 
     pictures: list[Scored]
+
+
+class Named(BaseModel):
+    """What a classifier says of one picture."""
+
+    name: str | None = Field(None, description="as it was sent")
+    label: str = Field(description="the most probable class")
+    probability: float = Field(description="of that class")
+    score: float = Field(description="how uncertain the classifier is, from 0 to 1")
+    p_value: float | None = Field(description="in (0, 1], of the score among pictures of known classes; null without calibration")
+    unknown: bool | None = Field(description="whether it belongs to no class that is known; null without a threshold")
+
+
+class Names(BaseModel):
+    """What a classifier says of a request's pictures, in their order."""
+
+    pictures: list[Named]
 
 
 class Drifting(BaseModel):
@@ -60,6 +77,7 @@ class Described(BaseModel):
     threshold: float | None
     false_alarm_rate: float
     calibration_pictures: int
+    classes: list[str] = Field(description="that a classifier tells apart; empty for a detector")
     heatmaps: bool = Field(description="whether it can say where a picture is novel")
     model_sha256: str
     limits: Taken
@@ -80,6 +98,7 @@ def described(card: Card, limits: Limits, drift: Drift | None) -> Described:
         threshold=card.threshold,
         false_alarm_rate=card.false_alarm_rate,
         calibration_pictures=len(card.calibration),
+        classes=list(card.classes) if isinstance(card, ClassifierCard) else [],
         heatmaps=card.output("heatmap") is not None,
         model_sha256=card.model_sha256,
         limits=Taken(max_body=limits.max_body, max_pixels=limits.max_pixels, max_pictures=limits.max_pictures),

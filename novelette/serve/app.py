@@ -4,7 +4,7 @@ import asyncio
 import functools
 import hmac
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from novelette.drift import Drift
 from novelette.runtime import Runtime
-from novelette.serve.answers import BODY, Described, Health, Scored, Scores, described, problems
+from novelette.serve.answers import BODY, Described, Health, Named, Names, Scored, Scores, described, problems
 from novelette.serve.batching import Batcher, Broken, Unusable, Verdict
 from novelette.serve.bodies import Picture, pictures_of, problem
 from novelette.serve.heatmaps import drawn
@@ -66,7 +66,7 @@ def create_app(detector: Runtime, *, limits: Limits | None = None, token: str | 
     @app.post(  # the first route, since they are tried in order
         "/v1/score",
         summary="Score pictures",
-        response_model=Scores,
+        response_model=Names if detector.classes else Scores,
         openapi_extra={"requestBody": BODY},
         **(guarded | {"responses": guarded["responses"] | problems(400, 408, 413, 415, 422, 429)}),
     )
@@ -79,6 +79,9 @@ def create_app(detector: Runtime, *, limits: Limits | None = None, token: str | 
         with gate.entered() as hold:
             pictures = await pictures_of(request, limits, hold)
             found = await batcher.score([picture.content for picture in pictures])
+            if detector.classes:
+                names = Names(pictures=[_named(i, pictures, outcome, detector.classes) for i, outcome in enumerate(found)])
+                return Response(names.model_dump_json(exclude_unset=True), media_type=JSON)
             scores = Scores(pictures=[_scored(i, pictures, outcome) for i, outcome in enumerate(found)])
             if heatmap:
                 draw = functools.partial(drawn, detector, max_pixels=limits.max_pixels)
@@ -106,15 +109,36 @@ def create_app(detector: Runtime, *, limits: Limits | None = None, token: str | 
 
 
 def _scored(i: int, pictures: list[Picture], outcome: Verdict | Unusable) -> Scored:
-    """A row of the answer. Raises: Refusal when the picture has no score."""
+    """A row of a detector's answer. Raises: Refusal when the picture has no score."""
+    found, own = _usable(i, pictures, outcome), _own(pictures[i])
+    return Scored(score=found.score, p_value=_known(found.p_value), novel=None if found.label < 0 else found.label == 1, **own)
+
+
+def _named(i: int, pictures: list[Picture], outcome: Verdict | Unusable, classes: Sequence[str]) -> Named:
+    """A row of a classifier's answer. Raises: Refusal when the picture cannot be used."""
+    found, own = _usable(i, pictures, outcome), _own(pictures[i])
+    best = max(found.probability)
+    label, unknown = classes[found.probability.index(best)], None if found.label < 0 else found.label == 1
+    return Named(label=label, probability=best, score=found.score, p_value=_known(found.p_value), unknown=unknown, **own)
+
+
+def _own(picture: Picture) -> dict[str, str]:
+    """The name under which a picture was sent, if it had one."""
+    return {} if picture.name is None else {"name": picture.name}
+
+
+def _known(p_value: float) -> float | None:
+    return None if math.isnan(p_value) else p_value
+
+
+def _usable(i: int, pictures: list[Picture], outcome: Verdict | Unusable) -> Verdict:
+    """What was found of a picture. Raises: Refusal when it has no score."""
     name, many = pictures[i].name, len(pictures) > 1
     if isinstance(outcome, Unusable):
         which = f"picture {i + 1} of {len(pictures)}" if many else "the picture"
         hint = "leave it out, since all pictures of a request are scored or none" if many else "send another"
         raise Refusal(422, f"{which}{f', {name},' if name else ''} cannot be scored: {outcome.why}; {hint}")
-    p_value = None if math.isnan(outcome.p_value) else outcome.p_value
-    named = {"name": name} if name is not None else {}
-    return Scored(score=outcome.score, p_value=p_value, novel=None if outcome.label < 0 else outcome.label == 1, **named)
+    return outcome
 
 
 def _guard(token: str | None) -> Any:

@@ -15,7 +15,7 @@ from novelette.data.framing import uncut
 from novelette.data.images import prepare
 from novelette.data.pixels import UnreadablePicture
 from novelette.errors import InputError
-from novelette.runtime import NOTHING, Runtime, Verdicts
+from novelette.runtime import Runtime, Verdicts, nothing
 
 BATCH_BYTES = 1_000_000  # of picture files: what is larger is shared among the threads
 COLOUR = "it is in colour, and the detector knows grey pictures only"
@@ -28,11 +28,15 @@ class Broken(Exception):
 
 
 class Verdict(NamedTuple):
-    """What the detector says of one picture; p_value NaN without calibration, label -1 without a threshold."""
+    """What the detector says of one picture; p_value NaN without calibration, label -1 without a threshold.
+
+    Attributes: probability: of each class of a classifier, else [].
+    """
 
     score: float
     p_value: float
     label: int
+    probability: list[float]
 
 
 class Unusable(NamedTuple):
@@ -107,7 +111,7 @@ class Batcher:
         """What becomes of each picture file, and the verdicts on those that can be used and are still waited for."""
         found = [NOBODY_WAITS if item.answer.done() else self._image(item.content) for item in batch]
         images = [image for image in found if not isinstance(image, Unusable)]
-        verdicts = self._detector.run(uncut(np.stack(images))) if images else NOTHING
+        verdicts = self._detector.run(uncut(np.stack(images))) if images else nothing(len(self._detector.classes))
         rows = zip(*(values.tolist() for values in verdicts), strict=True)
         return [image if isinstance(image, Unusable) else Verdict(*next(rows)) for image in found], verdicts
 

@@ -12,7 +12,7 @@ from serve.conftest import live
 
 from novelette import heatmap
 from novelette.data.decode import decode
-from novelette.runtime import Runtime, Verdicts
+from novelette.runtime import Runtime
 from novelette.serve import batching
 from novelette.serve.batching import Batcher, Unusable, Verdict
 from novelette.serve.heatmaps import LONGEST_SIDE
@@ -171,7 +171,7 @@ def test_the_heat_map_of_a_large_picture_is_drawn_smaller(client):
 def test_without_calibration_there_is_no_p_value_and_without_threshold_no_verdict(client, detector, files, monkeypatch):
     def uncalibrated(images):
         found = Runtime.run(detector, images)
-        return Verdicts(found.score, np.full_like(found.p_value, np.nan), np.full_like(found.label, -1))
+        return found._replace(p_value=np.full_like(found.p_value, np.nan), label=np.full_like(found.label, -1))
 
     monkeypatch.setattr(detector, "run", uncalibrated)
     row = as_sent(client, "raw", files[:1])[0]
