@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from classify.made import across, down, fitted, noisy, write_classes
 from fastapi.testclient import TestClient
-from made import across, down, fitted, noisy, write_classes
 from pictures import assert_refused, write
 
 from novelette import bundle, runtime
