@@ -212,6 +212,13 @@ def test_rows_of_other_benches_stand_beside(place, capsys):
     assert_refused(place.argv("b"), place.root, capsys, "other cannot stand beside it, since it is of other data or another protocol")
 
 
+def test_rows_beside_may_stand_against_figures_of_their_own_table(place):
+    other = place.bench(HEAD + 'published = "pkdgan-mnist"\n' + KNN + 'paper = "KDE"\n', "other")
+    place.records(other, {("kNN", "0", 0): 0.7, ("kNN", "1", 0): 0.8})
+    found = place.records(place.bench(HEAD + 'beside = ["other"]\n' + GAN), {("GAN", "0", 0): 0.9})
+    assert rows(classes(found).text)[0] == ["normal class", "GAN", "kNN"]
+
+
 def test_bench_prints_rows_of_other_benches_too(place, capsys, monkeypatch):
     place.records(place.bench(HEAD + KNN, "other"), {("kNN", "0", 0): 0.7, ("kNN", "1", 0): 0.8})
     path = place.bench(HEAD + 'beside = ["other"]\n' + GAN)

@@ -106,7 +106,8 @@ def find(path: Path, results: Path, published: Sequence[str] = ()) -> Found:
     """
     bench = read_bench(path)
     found = _found(bench, results, printed((*bench.published, *published)))
-    others = [_found(read_bench(path.with_name(f"{name}.toml")), results, printed(())) for name in bench.beside]
+    benches = [read_bench(path.with_name(f"{name}.toml")) for name in bench.beside]
+    others = [_found(other, results, printed(other.published)) for other in benches]
     for other in others:
         if (other.bench.protocol, other.bench.data) != (bench.protocol, bench.data):
             raise InputError(f"{path}: {other.bench.name} cannot stand beside it, since it is of other data or another protocol")
