@@ -42,21 +42,20 @@ LINEAR: Settings = {"hidden": 0, "learning_rate": 3e-3, "pretraining": 20, "epoc
 SLOWLY: Settings = {"hidden": 0, "learning_rate": 1e-3, "pretraining": 60, "epochs": 30}
 HIDDEN: Settings = {"hidden": 256, "learning_rate": 3e-4, "pretraining": 20, "epochs": 10}
 LONGER: Settings = HIDDEN | {"pretraining": 40}
+LONGEST: Settings = HIDDEN | {"pretraining": 80}
 READS: Settings = {"reading_rate": 1e-3, "passes_d": 1}
+OF_KDGAN: list[Settings] = [{}, {"beta": 0.3}, {"beta": 3.0}, {"beta": 10.0}, {"reading_rate": 3e-4}, {"distance": "l2"}]
 GRID: dict[str, tuple[str, list[Settings]]] = {  # by label: the method, and what is tried
     "KNN": ("knn", [{"k": k} for k in (10, 20, 40)]),
     "TPROP": ("tprop", [{"by": "rank", "sigmoids": False}, {"by": "rank"}, {"by": "distance"}]),
     "TFEAT": ("tfeat", [{"c": c} for c in (0.03, 0.1, 0.3)]),
-    "REXMP": ("rexmp", [{"c": c} for c in (0.03, 0.1)]),
+    "REXMP": ("rexmp", [{"c": c} for c in (0.03, 0.1, 0.3)]),
     "plain, linear": ("plain", [LINEAR, SLOWLY]),
-    "NaGAN, linear": ("nagan", [LINEAR | READS, LINEAR | READS | {"reading_rate": 3e-4}]),
-    "KDGAN, linear": ("kdgan", [LINEAR | READS | more for more in ({}, {"beta": 0.3}, {"beta": 3.0}, {"reading_rate": 3e-4})]),
-    "plain, hidden layer": ("plain", [HIDDEN, LONGER]),
-    "NaGAN, hidden layer": ("nagan", [HIDDEN | READS, LONGER | READS]),
-    "KDGAN, hidden layer": (
-        "kdgan",
-        [HIDDEN | READS, LONGER | READS, LONGER | READS | {"beta": 0.3}, LONGER | READS | {"reading_rate": 3e-4}],
-    ),
+    "NaGAN, linear": ("nagan", [LINEAR | READS, LINEAR | READS | {"reading_rate": 3e-4}, SLOWLY | READS]),
+    "KDGAN, linear": ("kdgan", [*(LINEAR | READS | more for more in OF_KDGAN), SLOWLY | READS | {"beta": 3.0}]),
+    "plain, hidden layer": ("plain", [HIDDEN, LONGER, LONGEST]),
+    "NaGAN, hidden layer": ("nagan", [HIDDEN | READS, LONGER | READS, LONGEST | READS]),
+    "KDGAN, hidden layer": ("kdgan", [HIDDEN | READS, *(LONGER | READS | more for more in OF_KDGAN), LONGEST | READS | {"beta": 3.0}]),
 }
 
 

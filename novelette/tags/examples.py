@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from novelette.errors import InputError
@@ -24,9 +23,6 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.vectors)
-
-    def to(self, device: torch.device) -> "Examples":
-        return Examples(self.vectors.to(device), self.tags.to(device), self.texts)
 
     def need(self, k: int) -> None:
         """Raises: InputError when there are not more pictures than k neighbours."""

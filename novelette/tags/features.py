@@ -78,5 +78,6 @@ def see(source: Source, look: Look, seeing: Seeing, title: str, *, work: Path | 
 
 def vectors_of(pixels: NDArray[np.uint8], network: str, seeing: Seeing) -> NDArray[np.float32]:
     """Pictures (n, 3, S, S) to vectors (n, F).   Args: network: what tells vectors of different networks apart where they are kept."""
+    device = next(seeing.parameters()).device
     with torch.inference_mode():
-        return torch.cat([seeing(as_tensor(part)) for part in torch.from_numpy(pixels).split(FORWARD)]).numpy()
+        return torch.cat([seeing(as_tensor(part, device)) for part in torch.from_numpy(pixels).split(FORWARD)]).cpu().numpy()
