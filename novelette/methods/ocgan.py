@@ -26,7 +26,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     widths: Widths = setting((8,), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
     latent: int = setting(16, "size of the latent vectors", ge=1, le=4096)
-    steps: int = setting(3_000, "updates of all networks", ge=1, le=100_000_000)
+    steps: int = setting(3_600, "updates of all networks", ge=1, le=100_000_000)
     batch_size: int = setting(32, "pictures an update", ge=1, le=4096)
     learning_rate: float = setting(2e-3, "Adam's step size, of all networks", gt=0, le=1)
     schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
