@@ -64,9 +64,9 @@ def findings(found: Comparison) -> Iterator[Finding]:
         yield Finding("bad", f"{failure.entrant.label} failed: {failure.reason}.")
     cut = [row.entrant.label for row in found.rows if row.outcome.steps < row.outcome.recipe_steps]
     if cut:
-        minutes = seconds_words(60 * found.minutes)
         yield Finding(
-            "plain", f"Trained for {minutes} each, fewer steps than their recipes have: {names_words(cut)}. Longer may help them."
+            "plain",
+            f"Trained for {found.minutes:g} min each, fewer steps than their recipes have: {names_words(cut)}. Longer may help them.",
         )
     if any(row.outcome.threshold is None for row in found.rows):
         n = int(found.normal.calibrating.sum())

@@ -106,7 +106,7 @@ def _explained(found: Comparison) -> str:
         said += f"{len(found.test.labels) - n_novel:,} normal and {n_novel:,} novel pictures ranked them, with bootstrap intervals. "
     said += (
         "Fit is training, calibrating and scoring its own pictures; a picture is the time to score one in memory, in batches; memory is "
-        f"the most that the process had, Python and PyTorch included. Trained for at most {seconds_words(60 * found.minutes)} each; "
+        f"the most that the process had, Python and PyTorch included. Trained for at most {found.minutes:g} min each; "
         f"{seconds_words(found.seconds)} in all."
     )
     return escape(said)
