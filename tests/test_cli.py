@@ -16,7 +16,7 @@ import pytest
 import tyro
 from pictures import assert_refused, checks, everything_in, fitted, stripes, write, write_labelled
 
-from novelette import arguments, cli, cli_study, cli_train, saying, store, watch
+from novelette import arguments, cli, cli_classify, cli_study, cli_tag, cli_train, saying, store, watch
 from novelette.cli import main
 from novelette.data.images import Preprocessing, load
 from novelette.data.sources import open_source
@@ -117,7 +117,7 @@ def test_every_command_in_the_documentation_parses(page, monkeypatch):
         tyro.cli(arguments.spied(command, []), args=list(args), prog=name)
         return 0
 
-    for module in (cli, cli_study, cli_train):
+    for module in (cli, cli_classify, cli_study, cli_tag, cli_train):
         monkeypatch.setattr(module, "parse", parse_only)
     for argv in commands_in(page.read_text()):
         assert cli._run(argv) == 0, argv
