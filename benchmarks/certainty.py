@@ -1,4 +1,4 @@
-"""How certain a classifier is of known classes, of the class left out, and of noise: four readings of one network.
+"""How certain a classifier is of known classes, of the class left out, and of noise: several readings of one network.
 
     python benchmarks/certainty.py [--data mnist] [--novel 4] [--seeds 0 1 2] [--size 28] [--steps 1500] [--data-root DIR]
 
@@ -25,16 +25,22 @@ from novelette.data.protocol import leave_one_out
 from novelette.methods.certainty import Config, Scorer, fit
 from novelette.training import Run
 
-READINGS = ("plain", "dropout", "noise", "gradient")
+READINGS = {
+    "plain": {"reading": "plain"},
+    "dropout 0.2": {"reading": "dropout"},
+    "dropout 0.5": {"reading": "dropout", "dropped": 0.5},  # more than in training
+    "noise": {"reading": "noise"},
+    "gradient": {"reading": "gradient"},
+}
 CPU = torch.device("cpu")
 
 
 def read(config: Config, plain: Scorer, seed: int, kinds: dict[str, torch.Tensor]) -> dict[str, Any]:
     """Scores of each kind of images by every reading of one network: medians, and AUROC of known images against the others."""
     found = {}
-    for reading in READINGS:
+    for reading, changes in READINGS.items():
         channels, size = kinds["known"].shape[1:3]
-        scorer = Scorer.of(config.model_copy(update={"reading": reading}), plain.module().net, seed, channels, size)
+        scorer = Scorer.of(config.model_copy(update=changes), plain.module().net, seed, channels, size)
         scores = {kind: scorer.score(x).numpy() for kind, x in kinds.items()}
         medians = {kind: round(float(np.median(s if reading == "gradient" else 1 - s)), 4) for kind, s in scores.items()}
         aurocs = {}
