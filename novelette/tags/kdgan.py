@@ -26,7 +26,7 @@ class Config(Game, frozen=True, extra="forbid"):
 
     passes_t: int = setting(1, "over the pictures in an epoch, of the teacher", ge=0, le=1000)
     alpha: float = setting(0.1, "part of the classifier's tags in the game; the others are the teacher's", gt=0, lt=1)
-    beta: float = setting(1.0, "weight of the classifier's distance to the teacher", ge=0, le=1e6)
+    beta: float = setting(3.0, "weight of the classifier's distance to the teacher", ge=0, le=1e6)
     gamma: float = setting(1e-3, "weight of the teacher's distance to the classifier", ge=0, le=1e6)
     distance: Distance = setting("kl", "of two players: Kullback-Leibler divergence, or squared difference of scores (l2), as in the paper")
     estimator: Estimator = setting("concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (without)")
@@ -35,7 +35,7 @@ class Config(Game, frozen=True, extra="forbid"):
         return {"d": self.passes_d, "t": self.passes_t, "c": self.passes_c}
 
 
-TINY = Config(**QUICK, width=16, passes_d=1)
+TINY = Config(**QUICK, width=16, reading_rate=1e-2)
 
 
 def fit(examples: Examples, config: Config, *, seed: int, device: torch.device, run: Run) -> Scorer:

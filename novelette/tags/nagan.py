@@ -26,7 +26,7 @@ class Config(Game, frozen=True, extra="forbid"):
         return {"d": self.passes_d, "c": self.passes_c}
 
 
-TINY = Config(**QUICK, width=16, passes_d=1)
+TINY = Config(**QUICK, width=16, reading_rate=1e-2)
 
 
 def fit(examples: Examples, config: Config, *, seed: int, device: torch.device, run: Run) -> Scorer:

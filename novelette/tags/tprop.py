@@ -23,7 +23,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """Of the paper's variants; its best are sigmoids on either."""
 
     k: int = setting(50, "how many of the most similar training pictures vote", ge=2, le=10_000)
-    by: Literal["rank", "distance"] = setting("rank", "what a neighbour's weight depends on: its place, or its distance")
+    by: Literal["rank", "distance"] = setting("distance", "what a neighbour's weight depends on: its place, or its distance")
     sigmoids: bool = setting(True, "a sigmoid for each tag, which lifts rare ones")
 
 
