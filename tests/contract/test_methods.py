@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from novelette.data.images import as_tensor
+from novelette.distill import scores as by_scores
 from novelette.methods import METHODS
 from novelette.training import Run
 
@@ -98,6 +99,15 @@ def test_scoring_changes_neither_the_images_nor_the_scorer(name):
     scorer.heatmap(x)
     assert torch.equal(scorer.score(x), first)
     assert torch.equal(x, images)
+    assert all(torch.equal(value, before[key]) for key, value in scorer.state().items())
+
+
+@every_method
+def test_a_detector_teaches_a_student_through_its_scores_and_stays_as_it_is(name):
+    scorer, config = kept(name), by_scores.TINY.model_copy(update={"steps": 2})
+    before = {key: value.clone() for key, value in scorer.state().items()}
+    student, _ = by_scores.distil(scorer, discs(48), config, channels=1, size=32, seed=0, device=CPU, run=Run())
+    assert torch.isfinite(student.score(mixed())).all()
     assert all(torch.equal(value, before[key]) for key, value in scorer.state().items())
 
 
