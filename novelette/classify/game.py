@@ -13,7 +13,7 @@ from torch.optim import Adam
 from novelette.classify import players
 from novelette.classify.concrete import Estimator, draw, log_q
 from novelette.classify.losses import log_made, log_true
-from novelette.classify.recipe import Recipe, Who
+from novelette.classify.recipe import Precision, Recipe, Who
 from novelette.training import HasState, Run, descend
 
 
@@ -30,17 +30,22 @@ class Sights(Protocol):
 
 
 class Player:
-    """A network with its optimizer, whose scores of every picture are kept while it stands still."""
+    """A network with its optimizer, whose scores of every picture are kept while it stands still.
 
-    def __init__(self, net: nn.Module, learning_rate: float) -> None:
+    With bfloat16 it multiplies in that; weights, scores and what Adam does stay float32.
+    """
+
+    def __init__(self, net: nn.Module, learning_rate: float, precision: Precision = "float32") -> None:
         self.net = convert_conv2d_weight_memory_format(net, torch.channels_last).train()  # a fifth less time, and the same scores
         self.optimizer = Adam(net.parameters(), learning_rate, fused=True)
+        self._short = precision == "bfloat16"
         self._still: tuple[int, Tensor] | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Scores (B, K) of what is shown, (B, ...), in training: with dropout, and a gradient."""
-        scores: Tensor = self.net(x)
-        return scores
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self._short):
+            scores: Tensor = self.net(x)
+        return scores.float()
 
     def descend(self, l: Tensor) -> None:
         """A step down the mean of (B,) losses."""
@@ -55,7 +60,7 @@ class Player:
         if self._still is None or self._still[0] != epoch:
             self.net.eval()
             with torch.no_grad():
-                self._still = epoch, torch.cat([self.net(x) for x in sights.all(epoch)])
+                self._still = epoch, torch.cat([self(x) for x in sights.all(epoch)])
             self.net.train()
         return self._still[1][index]
 
@@ -70,7 +75,7 @@ class Taught(NamedTuple):
 def enter(chosen: Sequence[players.Player], images: Tensor, classes: int, recipe: Recipe, seed: int, device: torch.device) -> list[Player]:
     """Players for uint8 images (N, C, S, S), with initial weights.   Raises: InputError for a size that a network does not take."""
     nets = players.initial(images, classes, chosen, divide_widths=recipe.divide_widths, subtract_mean=recipe.subtract_mean, seed=seed)
-    return [Player(net.to(device), recipe.learning_rate) for net in nets]
+    return [Player(net.to(device), recipe.learning_rate, recipe.precision) for net in nets]
 
 
 def parts(playing: Mapping[str, Player]) -> dict[str, HasState]:

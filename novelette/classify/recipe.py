@@ -7,6 +7,7 @@ from novelette.classify.pictures import Augmentation
 from novelette.settings import setting
 
 Who = Literal["all", "d", "t", "c"]  # whose move it is; `all` in pretraining
+Precision = Literal["float32", "bfloat16"]
 
 
 class Recipe(Augmentation, frozen=True, extra="forbid"):
@@ -20,6 +21,7 @@ class Recipe(Augmentation, frozen=True, extra="forbid"):
     passes_c: int = setting(10, "over the pictures in an epoch, of the classifier", ge=1, le=1000)
     batch_size: int = setting(10, "pictures an update (the code: 10, 50 from 1,000 pictures on, 100 for 10,000)", ge=2, le=4096)
     learning_rate: float = setting(5e-4, "Adam's step size, of all networks", gt=0, le=1)
+    precision: Precision = setting("float32", "of products in training: float32 or bfloat16, faster where the processor has it (AMX, GPUs)")
 
     def passes(self) -> dict[Who, int]:
         """Over the pictures in an epoch of the method itself, of each player in turn."""

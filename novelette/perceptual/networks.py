@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import conv2d, pad
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -31,6 +31,8 @@ class ConvSame(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         (top, bottom), (left, right) = (same_padding(x.shape[2 + i], self.kernel_size[i], self.stride[i]) for i in range(2))
+        if (top, left) == (bottom, right):
+            return conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)  # no copy of the image
         return super().forward(pad(x, (left, right, top, bottom)))
 
 
@@ -65,11 +67,11 @@ class MobileNet:
 
     def layers(self, layer: str) -> nn.Sequential:
         """Images (N, 3, H, W) in [-1, 1] to features (N, C, ceil(H / stride), ceil(W / stride))."""
-        modules: OrderedDict[str, nn.Module] = OrderedDict(conv1=ConvSame(3, self._made(32), 3, 2), conv1_relu=nn.ReLU6())
+        modules: OrderedDict[str, nn.Module] = OrderedDict(conv1=ConvSame(3, self._made(32), 3, 2), conv1_relu=nn.ReLU6(inplace=True))
         c_in = self._made(32)
         for i, (c, s) in enumerate(MOBILENET_BLOCKS[: self.names.index(layer)], 1):
-            modules |= {f"conv_dw_{i}": ConvSame(c_in, c_in, 3, s, groups=c_in), f"conv_dw_{i}_relu": nn.ReLU6()}
-            modules |= {f"conv_pw_{i}": nn.Conv2d(c_in, self._made(c), 1), f"conv_pw_{i}_relu": nn.ReLU6()}
+            modules |= {f"conv_dw_{i}": ConvSame(c_in, c_in, 3, s, groups=c_in), f"conv_dw_{i}_relu": nn.ReLU6(inplace=True)}
+            modules |= {f"conv_pw_{i}": nn.Conv2d(c_in, self._made(c), 1), f"conv_pw_{i}_relu": nn.ReLU6(inplace=True)}
             c_in = self._made(c)
         return nn.Sequential(modules)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from novelette.classify import kdgan, plain
 from novelette.classify.concrete import draw
-from novelette.classify.game import Turns, detection, discrimination, persuasion
+from novelette.classify.game import Player, Turns, detection, discrimination, persuasion
 from novelette.classify.losses import distillation, log_made, log_true, value
 
 P_U = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]], dtype=torch.float64)
@@ -132,3 +132,11 @@ def test_draws_are_of_the_scores_alone():
     a = draw(torch.zeros(2, 3), 4)
     assert a.g.shape == (4, 2, 3)
     assert a.z.shape == (4, 2)
+
+
+def test_bfloat16_is_for_products_alone():
+    torch.manual_seed(0)
+    net, x = torch.nn.Linear(50, 3), torch.randn(8, 50)
+    full, short = Player(net, 1e-3)(x), Player(net, 1e-3, "bfloat16")(x)
+    assert short.dtype == net.weight.dtype == torch.float32
+    assert 0 < (full - short).abs().max() < 0.05

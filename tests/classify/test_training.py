@@ -37,6 +37,12 @@ def test_learns_to_tell_stripes(name):
     assert (said == labels).float().mean() > 0.8
 
 
+def test_learns_in_bfloat16():
+    images, labels = striped(60, 5)
+    said = trained("kdgan", precision="bfloat16")(as_tensor(images)).argmax(1)
+    assert (said == labels).float().mean() > 0.8
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_same_seed_same_weights(name):
     one, two, other = trained(name), trained(name), trained(name, seed=2)
