@@ -79,7 +79,9 @@ def main() -> None:
     by_digit = {
         hidden: {digit: np.array([r["error"][digit] for r in found[hidden]]) for digit in found[hidden][0]["error"]} for hidden in found
     }
-    marks = [Mark(f"{hidden} numbers", {d: (float(e.mean()), float(e.std(ddof=1))) for d, e in of.items()}) for hidden, of in by_digit.items()]
+    marks = [
+        Mark(f"{hidden} numbers", {d: (float(e.mean()), float(e.std(ddof=1))) for d, e in of.items()}) for hidden, of in by_digit.items()
+    ]
     alt = f"Mean squared error of reconstructions by digit, {given.novel} unseen; bars are standard deviations over seeds"
     for ending, data in zip(
         (".svg", ".png"), draw(Dots("", alt, marks, list(next(iter(by_digit.values()))), "mean squared error")), strict=True
