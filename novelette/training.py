@@ -98,7 +98,7 @@ class Run:
         start, self._last = self._restore(parts), total - 1
         saved_at = time.monotonic()
         began = time.monotonic()
-        with progress("fit", total, start=start, shown=self.bar) as show, _interrupts() as stop, _threads(parts, images):
+        with progress("fit", total, start=start, shown=self.bar) as show, _interrupts() as stop, _threads(parts, images), _flushed():
             for step in range(start, total):
                 if stop.is_set():
                     self._save(step, parts)
@@ -291,6 +291,16 @@ def _threads(parts: Mapping[str, HasState], images: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def _flushed() -> Iterator[None]:
+    """Numbers below 1e-38 are 0: processors take many times as long for them, and Adam's means of gradients that ended come down there."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 @contextmanager

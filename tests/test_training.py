@@ -407,3 +407,9 @@ def test_training_pictures_are_left_as_they_were():
     before = images.clone()
     ede_gan.fit(images, CONFIG, seed=0, device=CPU, run=Run())
     assert torch.equal(images, before)
+
+
+def test_numbers_too_small_for_full_precision_are_zero_while_it_trains_and_no_longer():
+    tiny = torch.tensor([1e-39])
+    assert [(tiny / 2).item() for _ in Run().steps(1, {}, seed=0)] == [0]
+    assert (tiny / 2).item() > 0
