@@ -19,6 +19,7 @@ CPU = torch.device("cpu")
 WITHOUT_CHANCE = {"bayes-factor", "feature-knn", "kde", "knn", "oc-svm", "pca"}  # nothing is drawn: another seed gives the same scores
 WITH_MEMORY = {"bayes-factor", "feature-knn", "kde", "knn"}  # of each training picture by itself, so that its own score must leave it out
 KNOWN_FAILURES = {"certainty": "It is certain of noise"}  # what a method's own paper found, by a heading of its page
+LENGTHS = {"steps", "pretraining", "encoder_steps"}  # settings: how long a method trains
 BATCH = 1e-5  # relative: the order of float32 sums in a convolution or a product of matrices may change with the batch
 
 every_method = pytest.mark.parametrize("name", METHODS)
@@ -44,13 +45,25 @@ def noise(n, channels=1, size=32, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (n, channels, size, size), dtype=np.uint8))
 
 
-def fitted(name, *, channels=1, size=32, seed=0):
-    module = METHODS[name]
+def fitted(name, config, *, channels=1, size=32, seed=0):
     images = discs(48, channels, size)
-    return module.fit(images, module.TINY, labels=kinds(images), seed=seed, device=CPU, run=Run())
+    return METHODS[name].fit(images, config, labels=kinds(images), seed=seed, device=CPU, run=Run())
 
 
-kept = functools.cache(fitted)  # for tests that do not change what they are given
+def brief(name):
+    """TINY of three updates, for what a method keeps whether it has learnt or not."""
+    tiny = METHODS[name].TINY
+    return tiny.model_copy(update=dict.fromkeys(LENGTHS & set(type(tiny).model_fields), 3))
+
+
+@functools.cache  # for tests that do not change what they are given
+def kept(name, channels):
+    return fitted(name, METHODS[name].TINY, channels=channels)
+
+
+@functools.cache
+def begun(name, channels, size):
+    return fitted(name, brief(name), channels=channels, size=size)
 
 
 def mixed(channels=1, size=32):
@@ -60,14 +73,14 @@ def mixed(channels=1, size=32):
 @every_method
 @pytest.mark.parametrize(("channels", "size"), [(1, 32), (3, 32), (1, 64), (3, 64)])
 def test_scores_are_finite_one_an_image_grey_and_in_colour_at_two_sizes(name, channels, size):
-    scores = kept(name, channels=channels, size=size).score(mixed(channels, size))
+    scores = begun(name, channels, size).score(mixed(channels, size))
     assert (scores.shape, scores.dtype) == ((19,), torch.float32)
     assert torch.isfinite(scores).all()
 
 
 @every_method
 def test_the_score_of_an_image_does_not_depend_on_its_batch(name):
-    scorer, x = kept(name), mixed()
+    scorer, x = kept(name, 1), mixed()[9:17]
     together = scorer.score(x)
     for size in (1, 2, 7):
         torch.testing.assert_close(torch.cat([scorer.score(part) for part in x.split(size)]), together, rtol=BATCH, atol=1e-7)
@@ -75,14 +88,14 @@ def test_the_score_of_an_image_does_not_depend_on_its_batch(name):
 
 @every_method
 def test_the_score_of_an_image_does_not_depend_on_the_order(name):
-    scorer, x = kept(name), mixed()
+    scorer, x = kept(name, 1), mixed()
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(scorer.score(x[order]), scorer.score(x)[order], rtol=BATCH, atol=1e-7)
 
 
 @every_method
 def test_a_training_pictures_own_score_does_not_take_it_for_its_neighbour(name):
-    scorer, x = kept(name), as_tensor(discs(48))
+    scorer, x = kept(name, 1), as_tensor(discs(48))
     own, score = scorer.score_own(x), scorer.score(x)
     assert (own.shape, own.dtype) == (score.shape, score.dtype)
     if name in WITH_MEMORY:
@@ -93,7 +106,7 @@ def test_a_training_pictures_own_score_does_not_take_it_for_its_neighbour(name):
 
 @every_method
 def test_scoring_changes_neither_the_images_nor_the_scorer(name):
-    scorer, x = kept(name), mixed()
+    scorer, x = kept(name, 1), mixed()
     before, images = {key: value.clone() for key, value in scorer.state().items()}, x.clone()
     first = scorer.score(x)
     scorer.heatmap(x)
@@ -104,7 +117,7 @@ def test_scoring_changes_neither_the_images_nor_the_scorer(name):
 
 @every_method
 def test_a_detector_teaches_a_student_through_its_scores_and_stays_as_it_is(name):
-    scorer, config = kept(name), by_scores.TINY.model_copy(update={"steps": 2})
+    scorer, config = kept(name, 1), by_scores.TINY.model_copy(update={"steps": 2})
     before = {key: value.clone() for key, value in scorer.state().items()}
     student, _ = by_scores.distil(scorer, discs(48), config, channels=1, size=32, seed=0, device=CPU, run=Run())
     assert torch.isfinite(student.score(mixed())).all()
@@ -114,24 +127,24 @@ def test_a_detector_teaches_a_student_through_its_scores_and_stays_as_it_is(name
 @every_method
 def test_the_same_seed_gives_the_same_scores_and_another_seed_others(name):
     x = mixed()
-    scores = kept(name).score(x)
+    scores = begun(name, 1, 32).score(x)
     torch.rand(3)  # torch's own state is no part of it
-    assert torch.equal(fitted(name).score(x), scores)
-    assert torch.equal(fitted(name, seed=1).score(x), scores) is (name in WITHOUT_CHANCE)
+    assert torch.equal(fitted(name, brief(name)).score(x), scores)
+    assert torch.equal(fitted(name, brief(name), seed=1).score(x), scores) is (name in WITHOUT_CHANCE)
 
 
 @every_method
 def test_a_scorer_rebuilt_from_its_state_gives_exactly_the_same_scores(name):
-    scorer, x = kept(name, channels=3), mixed(3)
+    scorer, x = begun(name, 3, 32), mixed(3)
     state = {key: value.clone() for key, value in scorer.state().items()}
-    rebuilt = METHODS[name].Scorer.from_state(METHODS[name].TINY, state, 3, 32)
+    rebuilt = METHODS[name].Scorer.from_state(brief(name), state, 3, 32)
     assert torch.equal(rebuilt.score(x), scorer.score(x))
     assert rebuilt.keeps_pictures == scorer.keeps_pictures
 
 
 @every_method
 def test_state_of_another_image_size_or_channel_count_is_refused(name):
-    state = kept(name, channels=3).state()
+    state = begun(name, 3, 32).state()
     with pytest.raises(RuntimeError):
         METHODS[name].Scorer.from_state(METHODS[name].TINY, state, 1, 32)
     with pytest.raises(RuntimeError):
@@ -139,9 +152,9 @@ def test_state_of_another_image_size_or_channel_count_is_refused(name):
 
 
 @every_method
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_far_noise_scores_above_normal_pictures_or_the_page_says_that_it_does_not(name, channels):
-    scorer = kept(name, channels=channels)
+    scorer = kept(name, channels)
     normal, far = scorer.score(as_tensor(discs(40, channels, seed=9))), scorer.score(as_tensor(noise(40, channels, seed=9)))
     if name in KNOWN_FAILURES:
         assert far.median() <= normal.max()
@@ -153,7 +166,7 @@ def test_far_noise_scores_above_normal_pictures_or_the_page_says_that_it_does_no
 @every_method
 @pytest.mark.parametrize(("channels", "size"), [(1, 32), (3, 64)])
 def test_a_heat_map_is_as_large_as_the_image_and_not_negative(name, channels, size):
-    maps = kept(name, channels=channels, size=size).heatmap(mixed(channels, size))
+    maps = begun(name, channels, size).heatmap(mixed(channels, size))
     if maps is None:
         return
     assert maps.shape == (19, size, size)
@@ -164,7 +177,7 @@ def test_a_heat_map_is_as_large_as_the_image_and_not_negative(name, channels, si
 
 @every_method
 def test_the_module_gives_the_scores(name):
-    scorer, x = kept(name), mixed()
+    scorer, x = kept(name, 1), mixed()
     module = scorer.module()
     if module is None:
         return
@@ -175,7 +188,7 @@ def test_the_module_gives_the_scores(name):
 
 @every_method
 def test_state_is_tensors_on_the_cpu(name):
-    state = kept(name).state()
+    state = kept(name, 1).state()
     assert state
     assert all(isinstance(value, torch.Tensor) and value.device == CPU for value in state.values())
 
@@ -216,5 +229,5 @@ def test_a_method_cites_its_paper(name):
 @every_method
 def test_training_pictures_are_left_as_they_were(name):
     images = discs(48)
-    METHODS[name].fit(images, METHODS[name].TINY, labels=kinds(images), seed=0, device=CPU, run=Run())
+    METHODS[name].fit(images, brief(name), labels=kinds(images), seed=0, device=CPU, run=Run())
     assert torch.equal(images, discs(48))
