@@ -26,13 +26,14 @@ from novelette.data.images import as_tensor
 from novelette.data.named import class_index, load_named
 from novelette.data.protocol import leave_one_out
 from novelette.files import write_whole
-from novelette.methods.autoencoder import Config, Scorer, fit
+from novelette.methods.autoencoder import Config, fit
+from novelette.netscorer import NetScorer
 from novelette.training import Run
 
 SIZE, SHOWN, SCALE = 32, 4, 2  # px, pictures of a digit, pixels a pixel
 
 
-def errors(scorer: Scorer, x: torch.Tensor, labels: np.ndarray, novel: int) -> dict[str, Any]:
+def errors(scorer: NetScorer, x: torch.Tensor, labels: np.ndarray, novel: int) -> dict[str, Any]:
     """Mean error of each digit, and the AUROC of the unseen one among all."""
     scores = scorer.score(x).numpy()
     by_digit = {str(digit): round(float(scores[labels == digit].mean()), 5) for digit in np.unique(labels)}
@@ -40,10 +41,10 @@ def errors(scorer: Scorer, x: torch.Tensor, labels: np.ndarray, novel: int) -> d
 
 
 @torch.inference_mode()
-def pictures(scorer: Scorer, x: torch.Tensor, labels: np.ndarray) -> Image.Image:
+def pictures(scorer: NetScorer, x: torch.Tensor, labels: np.ndarray) -> Image.Image:
     """The first of each digit above what is made of them."""
     chosen = x[np.concatenate([np.flatnonzero(labels == digit)[:SHOWN] for digit in np.unique(labels)])]
-    both = torch.stack([chosen, scorer.scoring.net(chosen)])[:, :, 0]  # (2, n, S, S)
+    both = torch.stack([chosen, scorer.net.decode(scorer.net.encode(chosen))])[:, :, 0]  # (2, n, S, S)
     grey = ((both + 1) * 127.5).round().clamp(0, 255).byte()
     rows = grey.reshape(2, 2, -1, SIZE, SIZE).permute(1, 0, 3, 2, 4).reshape(4 * SIZE, -1)  # the second half of the digits below the first
     return Image.fromarray(rows.numpy()).resize((SCALE * rows.shape[1], SCALE * rows.shape[0]), Image.Resampling.NEAREST)

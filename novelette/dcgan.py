@@ -1,6 +1,7 @@
 """What the two latent searches, AnoGAN and ADGAN, have in common: the GAN that they search, and images scored in parts of one size."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,20 +13,22 @@ from novelette.training import HasState, Run, batches, descend, generators, set_
 from novelette.watch import Watch
 
 
-def train(
-    generate: Decoder,
-    critic: Encoder,
-    images: Tensor,
-    *,
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
-    schedule: str,
-    beta1: float,
-    seed: int,
-    device: torch.device,
-    run: Run,
-) -> None:
+class Recipe(Protocol):
+    """What the settings of both say of the GAN's training."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def schedule(self) -> str: ...
+    @property
+    def beta1(self) -> float: ...
+
+
+def train(generate: Decoder, critic: Encoder, images: Tensor, config: Recipe, *, seed: int, device: torch.device, run: Run) -> None:
     """Train G and D on images, uint8 (N, C, S, S), in place, as a DCGAN (Radford, Metz, Chintala, 2016): z ~ N(0, I), and in each step
 
         D: max log D(x) + log(1 - D(G(z)))          G: max log D(G(z))
@@ -35,14 +38,14 @@ def train(
     for i, net in enumerate((generate, critic)):
         draw_weights(net, generators([seed], i))
         net.to(device).train()
-    opt_g, opt_d = (Adam(net.parameters(), learning_rate, (beta1, 0.999)) for net in (generate, critic))
-    x_of, watch = batches([images], batch_size, [seed], device), Watch(steps, 1, run)
+    opt_g, opt_d = (Adam(net.parameters(), config.learning_rate, (config.beta1, 0.999)) for net in (generate, critic))
+    x_of, watch = batches([images], config.batch_size, [seed], device), Watch(config.steps, 1, run)
     parts: dict[str, HasState] = {"generate": generate, "critic": critic, "opt_g": opt_g, "opt_d": opt_d}
-    for step in run.steps(steps, parts, seed=seed, images=batch_size):
+    for step in run.steps(config.steps, parts, seed=seed, images=config.batch_size):
         for optimizer in (opt_g, opt_d):
-            set_learning_rate(optimizer, learning_rate, schedule, step, steps)
+            set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
         x = x_of[step][:, 0]
-        made = generate(torch.randn(batch_size, generate.first.in_channels, device=device))
+        made = generate(torch.randn(len(x), generate.first.in_channels, device=device))
         l_d = discriminator_loss(critic(x).squeeze(1), critic(made.detach()).squeeze(1))
         descend(opt_d, l_d.mean())
         l_g = fooling_loss(critic(made).squeeze(1))

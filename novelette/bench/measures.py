@@ -18,6 +18,7 @@ from novelette.data.images import as_tensor
 from novelette.data.protocol import Split
 from novelette.losses import reconstruction_l1
 from novelette.methods import discriminator, ede_gan
+from novelette.netscorer import NetScorer
 from novelette.snapshots import States
 
 FORWARD = 500  # images at once
@@ -78,7 +79,7 @@ def measured(bench: Bench, scorer: Any, snapshots: dict[int, States], m: int, ex
         record["running"] = {"auroc": exam.auroc(again(scorer, averages, scorer.state(), exam))}
         if states:
             record["running"]["curve"] = curve(scorer, averages, states, exam, bench.curve_every)
-    if "accuracy" in bench.measures and isinstance(scorer, discriminator.Scorer):
+    if "accuracy" in bench.measures and isinstance(scorer.module(), discriminator.Judging):
         at = {step: again(scorer, scorer.config, state, exam) for step, state in states.items()}
         record["accuracy"] = [(step, *accuracies(each, exam, bench.curve_every)) for step, each in at.items()]
     if "passes" in bench.measures:
@@ -94,7 +95,7 @@ def measured(bench: Bench, scorer: Any, snapshots: dict[int, States], m: int, ex
 
 def again(scorer: Any, config: Any, state: dict[str, Tensor], exam: Exam) -> Any:
     """A scorer of the same kind with another configuration or state."""
-    return type(scorer).from_state(config, state, *exam.pixels.shape[1:3])
+    return scorer.from_state(config, state, *exam.pixels.shape[1:3])
 
 
 def curve(scorer: Any, config: Any, states: dict[int, dict[str, Tensor]], exam: Exam, every: int) -> list[tuple[int, float]]:
@@ -102,7 +103,7 @@ def curve(scorer: Any, config: Any, states: dict[int, dict[str, Tensor]], exam: 
     return [(step, exam.auroc(again(scorer, config, state, exam), every)) for step, state in states.items()]
 
 
-def accuracies(scorer: discriminator.Scorer, exam: Exam, every: int) -> tuple[float, float]:
+def accuracies(scorer: NetScorer, exam: Exam, every: int) -> tuple[float, float]:
     """A_data, the mean of D(x) on normal images, and A_novel, the mean of 1 - D(x) on novel ones: of every so manieth image."""
     which = exam.which[::every]
     scores, novel = exam.scores(scorer, which), exam.novel[which].astype(bool)

@@ -14,6 +14,7 @@ from torch.optim import Adam
 from novelette.dcgan import in_parts, train
 from novelette.losses import mean_squared
 from novelette.nets import Decoder, Encoder, asked_widths, each
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
 from novelette.training import Run, generators
 
@@ -48,31 +49,18 @@ def paper() -> Config:
     )
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train the GAN on normal images, uint8 (N, C, S, S), and draw the latents at which every search begins."""
     channels, size = images.shape[1:3]
-    net, critic = Scorer(config, channels, size), Encoder(channels, asked_widths(config.widths, size), 1, norm="none")
-    train(
-        net.generate,
-        critic,
-        images,
-        steps=config.steps,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        schedule=config.schedule,
-        beta1=config.beta1,
-        seed=seed,
-        device=device,
-        run=run,
-    )
+    net, critic = Adgan(config, channels, size), Encoder(channels, asked_widths(config.widths, size), 1, norm="none")
+    train(net.generate, critic, images, config, seed=seed, device=device, run=run)
     net.starts.normal_(generator=generators([seed], 2)[0])
-    return net.cpu().eval()
+    return Scorer(config, net)
 
 
-class Scorer(nn.Module):
+class Adgan(nn.Module):
     """G and the latents at which searches begin, (J, Z)."""
 
-    keeps_pictures = False
     starts: Tensor
 
     def __init__(self, config: Config, channels: int, size: int) -> None:
@@ -103,13 +91,9 @@ class Scorer(nn.Module):
         with torch.no_grad():
             return each(copies(z), n * j).unflatten(0, (n, j))
 
-    def score(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """The mean over J searches of ⟨(x - G_θⱼ(zⱼ))²⟩: (N, C, S, S) in [-1, 1] -> (N,)."""
         return self._in_parts(x, lambda d: d.square().flatten(1).mean(1))
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
 
     def heatmap(self, x: Tensor) -> Tensor:
         """|x - G_θⱼ(zⱼ)|, averaged over searches and channels: (N, C, S, S) -> (N, S, S)."""
@@ -121,15 +105,5 @@ class Scorer(nn.Module):
             lambda part: reduce(part[:, None] - self.search(part)), x.to(self.starts.device), max(1, COPIES // self.config.starts)
         )
 
-    def module(self) -> None:
-        """None: a search by gradients is no network from images to scores."""
 
-    def state(self) -> dict[str, Tensor]:
-        return self.state_dict()
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        scorer = cls(config, channels, size)
-        scorer.load_state_dict(state)
-        return scorer.eval()
+Scorer = ScorerOf(Adgan, graph=False)  # a search by gradients is no network from images to scores

@@ -14,6 +14,7 @@ from torch.optim import Adam
 from novelette.losses import discriminator_loss, fooling_loss, reconstruction_l1
 from novelette.methods.egbad import JointCritic
 from novelette.nets import Decoder, Encoder, asked_widths, dense, draw_weights
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
 from novelette.spectral import add_spectral_norm, remove_spectral_norm
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
@@ -49,7 +50,7 @@ class Alad:
     def __init__(self, config: Config, channels: int, size: int, device: torch.device, seed: int) -> None:
         widths = asked_widths(config.widths, size)
         self.config, self.device = config, device
-        self.net = Scorer(config, channels, size)
+        self.net = RoundTrip(config, channels, size)
         self.d_xz, self.d_zz = JointCritic(channels, widths, config.latent, config.units), dense(2 * config.latent, 64, 32, 1)
         for i, net in enumerate((self.net, self.d_xz, self.d_zz)):
             draw_weights(net, generators([seed], i))
@@ -91,7 +92,7 @@ class Alad:
         return out.squeeze(1)
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S).
 
     Deviation: both players step on the losses of the same forward pass, where the authors' code runs the networks twice.
@@ -109,13 +110,11 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"eg": l_eg, "d": l_d})
     remove_spectral_norm(gan.net.d_xx)
-    return gan.net.cpu().eval()
+    return Scorer(config, gan.net)
 
 
-class Scorer(nn.Module):
+class RoundTrip(nn.Module):
     """E, G and D_xx, by whose features f(·, ·) pictures are compared."""
-
-    keeps_pictures = False
 
     def __init__(self, config: Config, channels: int, size: int) -> None:
         super().__init__()
@@ -137,29 +136,9 @@ class Scorer(nn.Module):
         f, f_hat = (self.d_xx.features(torch.cat([x, other], 1)) for other in (x, x_hat))
         return reconstruction_l1(f, f_hat)
 
-    @torch.inference_mode()
-    def score(self, x: Tensor) -> Tensor:
-        """A(x): (N, C, S, S) in [-1, 1] -> (N,)."""
-        return self.forward(x)
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
-
-    @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
         """|x - G(E(x))|, averaged over channels: (N, C, S, S) -> (N, S, S)."""
         return (x - self.generate(self.encode(x))).abs().mean(1)
 
-    def module(self) -> nn.Module:
-        return self
 
-    def state(self) -> dict[str, Tensor]:
-        return self.state_dict()
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        scorer = cls(config, channels, size)
-        scorer.load_state_dict(state)
-        return scorer.eval()
+Scorer = ScorerOf(RoundTrip)

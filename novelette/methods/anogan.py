@@ -13,6 +13,7 @@ from torch.optim import Adam
 from novelette.dcgan import in_parts, train
 from novelette.losses import reconstruction_l1
 from novelette.nets import Decoder, Encoder, asked_widths
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
 from novelette.training import Run, generators
 
@@ -44,30 +45,17 @@ def paper() -> Config:
     return Config(widths=(64,), latent=100, batch_size=64, learning_rate=2e-4, schedule="constant", search_steps=500)
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train the GAN on normal images, uint8 (N, C, S, S), and draw the latent at which every search begins."""
-    net = Scorer(config, *images.shape[1:3])
-    train(
-        net.generate,
-        net.critic,
-        images,
-        steps=config.steps,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        schedule=config.schedule,
-        beta1=config.beta1,
-        seed=seed,
-        device=device,
-        run=run,
-    )
+    net = Anogan(config, *images.shape[1:3])
+    train(net.generate, net.critic, images, config, seed=seed, device=device, run=run)
     net.start.normal_(generator=generators([seed], 2)[0])
-    return net.cpu().eval()
+    return Scorer(config, net)
 
 
-class Scorer(nn.Module):
+class Anogan(nn.Module):
     """G, D with its features f(·), and the latent at which a search begins."""
 
-    keeps_pictures = False
     start: Tensor  # (Z,)
 
     def __init__(self, config: Config, channels: int, size: int) -> None:
@@ -102,13 +90,9 @@ class Scorer(nn.Module):
             optimizer.step()
         return z.detach()
 
-    def score(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """A(x) = L of the latent found: (N, C, S, S) in [-1, 1] -> (N,)."""
         return in_parts(lambda part: self._found(part)[0], x.to(self.start.device), SEARCHED)
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
 
     def heatmap(self, x: Tensor) -> Tensor:
         """|x - G(z)|, averaged over channels: (N, C, S, S) -> (N, S, S)."""
@@ -121,15 +105,5 @@ class Scorer(nn.Module):
             x_hat = self.generate(z)
             return self.loss(x, self.critic.features(x), x_hat), x_hat
 
-    def module(self) -> None:
-        """None: a search by gradients is no network from images to scores."""
 
-    def state(self) -> dict[str, Tensor]:
-        return self.state_dict()
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        scorer = cls(config, channels, size)
-        scorer.load_state_dict(state)
-        return scorer.eval()
+Scorer = ScorerOf(Anogan, graph=False)  # a search by gradients is no network from images to scores

@@ -4,7 +4,6 @@ The technical report (paper 002), sections 2.4 and A.3, with the two kinds that 
 noisy pictures to clean, the contractive one keeps ∂h/∂x small.
 """
 
-import copy
 from typing import Literal
 
 import torch
@@ -14,6 +13,7 @@ from torch.optim import Adam
 
 from novelette.losses import mean_squared
 from novelette.nets import draw_xavier_weights
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import setting
 from novelette.training import Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
@@ -50,7 +50,7 @@ def paper() -> Config:
 
 
 class Autoencoder(nn.Module):
-    """x̂ = tanh(V h + c), h = σ(W x + b): images (N, C, S, S) to images."""
+    """x̂ = tanh(V h + c), h = σ(W x + b).   Images (N, C, S, S) in [-1, 1] to scores (N,): ⟨(x - x̂)²⟩."""
 
     def __init__(self, config: Config, channels: int, size: int) -> None:
         super().__init__()
@@ -66,8 +66,11 @@ class Autoencoder(nn.Module):
         return layer
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.decode(self.encode(x))
-        return out
+        return mean_squared(x, self.decode(self.encode(x)))
+
+    def heatmap(self, x: Tensor) -> Tensor:
+        """(x - x̂)², averaged over channels: (N, C, S, S) -> (N, S, S). Its mean is the score."""
+        return (x - self.decode(self.encode(x))).square().mean(1)
 
 
 def contraction(h: Tensor, weight: Tensor) -> Tensor:
@@ -80,7 +83,7 @@ def contraction(h: Tensor, weight: Tensor) -> Tensor:
     return (h * (1 - h)).square() @ weight.square().sum(1)
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S)."""
     net = Autoencoder(config, *images.shape[1:3])
     draw_xavier_weights(net, generators([seed], 0)[0])
@@ -97,56 +100,8 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"rec": l_rec, "derivative": l_con})
         if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer.of(config, net).state()])
-    return Scorer.of(config, net)
+            run.keep(step + 1, [Scorer(config, net).state()])
+    return Scorer(config, net)
 
 
-class Scorer:
-    """A trained autoencoder."""
-
-    keeps_pictures = False
-
-    def __init__(self, config: Config, net: Autoencoder) -> None:
-        self.config, self.scoring = config, _Scoring(net).eval()
-
-    @torch.inference_mode()
-    def score(self, x: Tensor) -> Tensor:
-        """⟨(x - x̂)²⟩: (N, C, S, S) in [-1, 1] -> (N,)."""
-        out: Tensor = self.scoring(x)
-        return out
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
-
-    @torch.inference_mode()
-    def heatmap(self, x: Tensor) -> Tensor:
-        """(x - x̂)², averaged over channels: (N, C, S, S) -> (N, S, S). Its mean is the score."""
-        return (x - self.scoring.net(x)).square().mean(1)
-
-    def module(self) -> nn.Module:
-        return self.scoring
-
-    def state(self) -> dict[str, Tensor]:
-        return self.scoring.net.state_dict()
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        net = Autoencoder(config, channels, size)
-        net.load_state_dict(state)
-        return cls(config, net)
-
-    @classmethod
-    def of(cls, config: Config, net: Autoencoder) -> "Scorer":
-        """A scorer on the CPU, with a copy of the weights."""
-        return cls(config, copy.deepcopy(net).cpu())
-
-
-class _Scoring(nn.Module):
-    def __init__(self, net: Autoencoder) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: Tensor) -> Tensor:
-        return mean_squared(x, self.net(x))
+Scorer = ScorerOf(Autoencoder)

@@ -4,7 +4,6 @@ A picture is cut into patches. A network learns to predict each patch from the p
 θ* = argmax Π_x Π_(c, s) p_θ(c | s), with p_θ a Gaussian of constant width, so that -log p is the squared error (technical report, 2.5).
 """
 
-import copy
 from typing import Literal
 
 import torch
@@ -14,6 +13,7 @@ from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 from torch.optim import Adam
 
 from novelette.errors import InputError
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.residual import draw_residual_weights
 from novelette.settings import setting
 from novelette.training import Run, batches, descend, generators, set_learning_rate
@@ -50,9 +50,12 @@ def paper() -> Config:
 class Contextual(nn.Module):
     """Images (N, C, S, S) to scores (N,): the mean of the map of prediction errors."""
 
-    def __init__(self, config: Config, channels: int) -> None:
+    size: Tensor
+
+    def __init__(self, config: Config, channels: int, size: int) -> None:
         super().__init__()
         self.config = config
+        self.register_buffer("size", torch.tensor(size))  # of the images: weights fit any
         patch = channels * config.patch**2
         around = patch * ((2 * config.ring + 1) ** 2 - 1)
         given, asked = (around, patch) if config.predict == "patch" else (patch, around)
@@ -63,6 +66,10 @@ class Contextual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.errors(x).flatten(1).mean(1)
+
+    def heatmap(self, x: Tensor) -> Tensor:
+        """The squared error at each pixel, averaged over channels: (N, C, S, S) -> (N, S, S). Its mean is the score."""
+        return self.errors(x).mean(1)
 
     def errors(self, x: Tensor) -> Tensor:
         """The squared error of each number of images, the mean over the patches that predict it: (N, C, S, S) twice."""
@@ -95,12 +102,12 @@ class Contextual(nn.Module):
         return wide[:, :, r : r + side, r : r + side]
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S).   Raises: InputError when patches of this side do not tile them."""
     channels, size = images.shape[1:3]
     if size % config.patch or size == config.patch:
         raise InputError(f"--patch {config.patch} does not cut images of {size} px into whole patches, two or more across")
-    net = Contextual(config, channels)
+    net = Contextual(config, channels, size)
     draw_residual_weights(net, generators([seed], 0)[0], fan="in")
     net = net.to(device).train()
     optimizer = Adam(net.parameters(), config.learning_rate)
@@ -112,49 +119,8 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         if run.wants_log(step):
             run.log(step, loss=l)
         if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer.of(net, size).state()])
-    return Scorer.of(net, size)
+            run.keep(step + 1, [Scorer(config, net).state()])
+    return Scorer(config, net)
 
 
-class Scorer:
-    """A network that predicts patches.   Args: size: of the images that it scores."""
-
-    keeps_pictures = False
-
-    def __init__(self, net: Contextual, size: int) -> None:
-        self.config, self.net, self.size = net.config, net.eval(), size
-
-    @torch.inference_mode()
-    def score(self, x: Tensor) -> Tensor:
-        """The mean squared error of prediction: (N, C, S, S) in [-1, 1] -> (N,)."""
-        out: Tensor = self.net(x)
-        return out
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
-
-    @torch.inference_mode()
-    def heatmap(self, x: Tensor) -> Tensor:
-        """The squared error at each pixel, averaged over channels: (N, C, S, S) -> (N, S, S). Its mean is the score."""
-        return self.net.errors(x).mean(1)
-
-    def module(self) -> nn.Module:
-        return self.net
-
-    def state(self) -> dict[str, Tensor]:
-        return {**self.net.state_dict(), "size": torch.tensor(self.size)}
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when shapes are of another network, or of images of another size."""
-        if int(state["size"]) != size:
-            raise RuntimeError(f"a state of images of {int(state['size'])} px where {size} was expected")
-        net = Contextual(config, channels)
-        net.load_state_dict({name: value for name, value in state.items() if name != "size"})
-        return cls(net, size)
-
-    @classmethod
-    def of(cls, net: Contextual, size: int) -> "Scorer":
-        """A scorer on the CPU with a copy of the weights."""
-        return cls(copy.deepcopy(net).cpu(), size)
+Scorer = ScorerOf(Contextual)

@@ -6,7 +6,6 @@
 Without biases, and with activations that are not bounded, φ cannot be a constant without all its weights being zero (section 3.3).
 """
 
-import copy
 from itertools import pairwise
 from typing import Literal
 
@@ -19,6 +18,7 @@ from torch.optim import Adam
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.nets import draw_xavier_weights
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.vectors import normalized
@@ -114,7 +114,7 @@ class Decoder(nn.Module):
 
 
 class Sphere(nn.Module):
-    """Images (N, C, S, S) to squared distances from the centre, (N,)."""
+    """Images (N, C, S, S) in [-1, 1] to squared distances from the centre, (N,): ‖φ(x) - c‖² (Eq. 5)."""
 
     centre: Tensor
     radius: Tensor
@@ -127,6 +127,9 @@ class Sphere(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (self.encode(x) - self.centre).square().sum(1)
+
+    def heatmap(self, x: Tensor) -> None:
+        """None: a distance of vectors says nothing of places."""
 
     @torch.no_grad()
     def place(self, images: Tensor) -> None:
@@ -144,7 +147,7 @@ def soft_boundary(d2: Tensor, radius: Tensor, nu: float) -> Tensor:
     return radius**2 + relu(d2 - radius**2) / nu
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S). Raises: InputError when they are too small for so many widths."""
     channels, size = images.shape[1:3]
     if size < SIDE << len(config.widths):
@@ -179,45 +182,8 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         if run.wants_log(step):
             run.log(step, **{"reconstruction" if since < 0 else "distance": l})
         if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer.of(config, net).state()])
-    return Scorer.of(config, net)
+            run.keep(step + 1, [Scorer(config, net).state()])
+    return Scorer(config, net)
 
 
-class Scorer:
-    """A trained network and its centre."""
-
-    keeps_pictures = False
-
-    def __init__(self, config: Config, net: Sphere) -> None:
-        self.config, self.net = config, net.eval()
-
-    @torch.inference_mode()
-    def score(self, x: Tensor) -> Tensor:
-        """‖φ(x) - c‖² (Eq. 5), normalized by training's averages: (N, C, S, S) in [-1, 1] -> (N,)."""
-        out: Tensor = self.net(x)
-        return out
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
-
-    def heatmap(self, x: Tensor) -> None:
-        """None: a distance of vectors says nothing of places."""
-
-    def module(self) -> nn.Module:
-        return self.net
-
-    def state(self) -> dict[str, Tensor]:
-        return self.net.state_dict()
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        net = Sphere(config, channels, size)
-        net.load_state_dict(state)
-        return cls(config, net)
-
-    @classmethod
-    def of(cls, config: Config, net: Sphere) -> "Scorer":
-        """A scorer on the CPU, with a copy of the weights."""
-        return cls(config, copy.deepcopy(net).cpu())
+Scorer = ScorerOf(Sphere)

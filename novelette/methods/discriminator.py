@@ -17,6 +17,7 @@ from novelette.adversarial.players import Autoencoder, Discriminator, Kind
 from novelette.adversarial.remedies import Control, curator_loss, forger_loss, rates
 from novelette.data.images import as_tensor
 from novelette.nets import draw_weights
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import setting
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
@@ -137,9 +138,9 @@ class Game:
         return out
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S)."""
-    return Scorer.of(play(images, config, seed=seed, device=device, run=run), images)
+    return judge(play(images, config, seed=seed, device=device, run=run), images)
 
 
 def play(images: Tensor, config: Config, *, seed: int, device: torch.device, run: Run) -> Game:
@@ -167,65 +168,36 @@ def play(images: Tensor, config: Config, *, seed: int, device: torch.device, run
                 watch.log(step, x, made, log, paired=False)
                 watch.undecided(step, log["data"], log["novel"])
         if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer.of(game, images).state()])
+            run.keep(step + 1, [judge(game, images).state()])
     return game
 
 
-class Scorer:
-    """D alone: the generator is for training."""
-
-    keeps_pictures = False
-
-    def __init__(self, config: Config, critic: Discriminator, size: int) -> None:
-        self.config, self.size, self.judging = config, size, Judging(critic).eval()
-
-    @torch.inference_mode()
-    def score(self, x: Tensor) -> Tensor:
-        """1 - D(x): (N, C, S, S) in [-1, 1] -> (N,) in [0, 1]."""
-        out: Tensor = self.judging(x)
-        return out
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
-
-    def heatmap(self, x: Tensor) -> None:
-        """None: a discriminator judges a picture as a whole."""
-
-    def module(self) -> nn.Module:
-        return self.judging
-
-    def state(self) -> dict[str, Tensor]:
-        return {**self.judging.state_dict(), "size": torch.tensor(self.size)}
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network, or of images of another size."""
-        if int(state["size"]) != size:
-            raise RuntimeError(f"a state of images of {int(state['size'])} px where {size} was expected")
-        scorer = cls(config, Discriminator(config.discriminator, channels, size, config.width, minibatch=config.minibatch), size)
-        scorer.judging.load_state_dict({name: value for name, value in state.items() if name != "size"})
-        return scorer
-
-    @classmethod
-    def of(cls, game: Game, images: Tensor) -> "Scorer":
-        """A scorer on the CPU with a copy of D's weights, which knows how normal images (uint8) vary where D asks for it."""
-        critic = game.critic
-        if critic.minibatch:
-            parts = images[: FEWEST * game.config.batch_size].split(game.config.batch_size)
-            critic.learn_spread([as_tensor(part, game.device) for part in parts if len(part) > 1])
-        state = {f"critic.{name}": value.detach().cpu().clone() for name, value in critic.state_dict().items()}
-        channels, size = images.shape[1:3]
-        return cls.from_state(game.config, state | {"size": torch.tensor(size)}, channels, size)
-
-
 class Judging(nn.Module):
-    """Images (N, C, S, S) to 1 - D(x) = σ(-logit), (N,)."""
+    """D alone: images (N, C, S, S) in [-1, 1] to 1 - D(x) = σ(-logit), (N,), in [0, 1]. The generator is for training."""
 
-    def __init__(self, critic: Discriminator) -> None:
+    size: Tensor
+
+    def __init__(self, config: Config, channels: int, size: int) -> None:
         super().__init__()
-        self.critic = critic
+        self.critic = Discriminator(config.discriminator, channels, size, config.width, minibatch=config.minibatch)
+        self.register_buffer("size", torch.tensor(size))  # of the images: weights may fit others
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.critic(x)
         return (-out).sigmoid()
+
+    def heatmap(self, x: Tensor) -> None:
+        """None: a discriminator judges a picture as a whole."""
+
+
+def judge(game: Game, images: Tensor) -> NetScorer:
+    """A copy of the game's D, which knows how normal images, uint8 (N, C, S, S), vary where D asks for it."""
+    critic, b = game.critic, game.config.batch_size
+    if critic.minibatch:
+        critic.learn_spread([as_tensor(part, game.device) for part in images[: FEWEST * b].split(b) if len(part) > 1])
+    judging = Judging(game.config, *images.shape[1:3])
+    judging.critic.load_state_dict(critic.state_dict())
+    return Scorer(game.config, judging)
+
+
+Scorer = ScorerOf(Judging)

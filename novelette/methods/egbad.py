@@ -14,6 +14,7 @@ from torch.optim import Adam
 
 from novelette.losses import discriminator_loss, fooling_loss, reconstruction_l1
 from novelette.nets import Decoder, Encoder, asked_widths, dense, draw_weights
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
 from novelette.training import Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
@@ -63,12 +64,12 @@ class JointCritic(nn.Module):
         return out.squeeze(1)
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S).
 
     D: max log D(x, E(x)) + log(1 - D(G(z), z))          E, G: max log(1 - D(x, E(x))) + log D(G(z), z), each as what does not saturate
     """
-    net = Scorer(config, *images.shape[1:3])
+    net = Egbad(config, *images.shape[1:3])
     draw_weights(net, generators([seed], 0))
     net.to(device)
     own = [*net.encode.parameters(), *net.generate.parameters()]
@@ -86,13 +87,11 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         descend(opt_eg, l_eg.mean())
         if run.wants_log(step):
             watch.log(step, x, net.generate(code).detach(), {"eg": l_eg, "d": l_d})
-    return net.cpu().eval()
+    return Scorer(config, net)
 
 
-class Scorer(nn.Module):
+class Egbad(nn.Module):
     """E, G and D, whose features f(·, ·) are part of the score."""
-
-    keeps_pictures = False
 
     def __init__(self, config: Config, channels: int, size: int) -> None:
         super().__init__()
@@ -113,29 +112,9 @@ class Scorer(nn.Module):
         f, f_hat = self.critic.features(x, z), self.critic.features(x_hat, z)
         return self.config.alpha * reconstruction_l1(x, x_hat) + (1 - self.config.alpha) * reconstruction_l1(f, f_hat)
 
-    @torch.inference_mode()
-    def score(self, x: Tensor) -> Tensor:
-        """A(x): (N, C, S, S) in [-1, 1] -> (N,)."""
-        return self.forward(x)
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
-
-    @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
         """|x - G(E(x))|, averaged over channels: (N, C, S, S) -> (N, S, S)."""
         return (x - self.generate(self.encode(x))).abs().mean(1)
 
-    def module(self) -> nn.Module:
-        return self
 
-    def state(self) -> dict[str, Tensor]:
-        return self.state_dict()
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        scorer = cls(config, channels, size)
-        scorer.load_state_dict(state)
-        return scorer.eval()
+Scorer = ScorerOf(Egbad)

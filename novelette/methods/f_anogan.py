@@ -13,6 +13,7 @@ from torch.optim import Adam
 
 from novelette.losses import mean_squared
 from novelette.nets import Decoder, Encoder, asked_widths, draw_weights
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.wasserstein import critic_loss, gradient_penalty
@@ -59,9 +60,9 @@ def paper() -> Config:
     )
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S): the WGAN, then the encoder."""
-    net = Scorer(config, *images.shape[1:3])
+    net = FAnogan(config, *images.shape[1:3])
     for i, part in enumerate((net.generate, net.critic, net.encode)):
         draw_weights(part, generators([seed], i))
     net.to(device)
@@ -91,7 +92,7 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
             log = {"izi_f": l_e}
         if run.wants_log(step):
             watch.log(step, x, made, log, paired=after >= 0)
-    return net.cpu().eval()
+    return Scorer(config, net)
 
 
 def _latents(x: Tensor, config: Config) -> Tensor:
@@ -99,7 +100,7 @@ def _latents(x: Tensor, config: Config) -> Tensor:
     return torch.randn(len(x), config.latent, device=x.device)
 
 
-def _descend_d(net: "Scorer", opt_d: Adam, x: Tensor, penalty: float) -> dict[str, Tensor]:
+def _descend_d(net: "FAnogan", opt_d: Adam, x: Tensor, penalty: float) -> dict[str, Tensor]:
     """The critic's step on images (B, C, S, S).   Returns: what the log shows, (B,) each."""
 
     def critic(v: Tensor) -> Tensor:
@@ -113,10 +114,8 @@ def _descend_d(net: "Scorer", opt_d: Adam, x: Tensor, penalty: float) -> dict[st
     return {"distance": (real - fake).detach(), "penalty": gp.detach()}
 
 
-class Scorer(nn.Module):
+class FAnogan(nn.Module):
     """E, G and the critic D, whose features f(·) are part of the score."""
-
-    keeps_pictures = False
 
     def __init__(self, config: Config, channels: int, size: int) -> None:
         super().__init__()
@@ -139,29 +138,9 @@ class Scorer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.differences(x)[0]
 
-    @torch.inference_mode()
-    def score(self, x: Tensor) -> Tensor:
-        """A(x): (N, C, S, S) in [-1, 1] -> (N,)."""
-        return self.differences(x)[0]
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
-
-    @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
         """|x - G(E(x))|, averaged over channels: (N, C, S, S) -> (N, S, S)."""
         return (x - self.generate(self.encode(x))).abs().mean(1)
 
-    def module(self) -> nn.Module:
-        return self
 
-    def state(self) -> dict[str, Tensor]:
-        return self.state_dict()
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        scorer = cls(config, channels, size)
-        scorer.load_state_dict(state)
-        return scorer.eval()
+Scorer = ScorerOf(FAnogan)

@@ -17,6 +17,7 @@ from torch.optim import Adam
 from novelette.data.images import as_tensor
 from novelette.losses import discriminator_loss, fooling_loss, mean_squared
 from novelette.nets import Decoder, Encoder, asked_widths, dense, draw_weights
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
@@ -57,7 +58,7 @@ class Aae:
 
     def __init__(self, config: Config, channels: int, size: int, device: torch.device) -> None:
         self.config = config
-        self.net = Scorer(config, channels, size).to(device).train()
+        self.net = Manifold(config, channels, size).to(device).train()
         self.d_z = dense(config.latent, 128, 128, 1).to(device)
         self.d_x = Encoder(channels, asked_widths(config.widths, size), 1, norm="none").to(device)
         their = [*self.d_z.parameters(), *self.d_x.parameters()]
@@ -90,7 +91,7 @@ class Aae:
         return l_d, l_eg + c.w_rec * mean_squared(x, x_hat), x_hat
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S), then fit the densities of latents and distances on some of them."""
     channels, size = images.shape[1:3]
     aae = Aae(config, channels, size, device)
@@ -107,10 +108,10 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
             watch.log(step, x, x_hat, {"eg": l_eg, "d": l_d})
     net = aae.net.cpu().eval()
     net.measure(images[:: -(-len(images) // MEASURED)])
-    return net
+    return Scorer(config, net)
 
 
-class Scorer(nn.Module):
+class Manifold(nn.Module):
     """E and G, with the densities of latents and of distances from the manifold.
 
     Attributes:
@@ -118,7 +119,6 @@ class Scorer(nn.Module):
         centres: where the logarithm of the distances' density is known, (BINS,), and log_density, what it is there.
     """
 
-    keeps_pictures = False
     beta: Tensor
     mean: Tensor
     scale: Tensor
@@ -172,32 +172,14 @@ class Scorer(nn.Module):
         return log_surface - log_along - interpolated(r, self.centres, self.log_density)
 
     @torch.no_grad()
-    def score(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """-log p(x): (N, C, S, S) in [-1, 1] -> (N,)."""
         return torch.cat([self.novelty(part) for part in x.to(self.centres.device).split(SCORED)])
 
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
-
-    @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
         """|x - G(E(x))|, averaged over channels: (N, C, S, S) -> (N, S, S)."""
         x = x.to(self.centres.device)
         return (x - self.generate(self.encode(x))).abs().mean(1)
-
-    def module(self) -> None:
-        """None: no graph of ONNX holds a singular value decomposition."""
-
-    def state(self) -> dict[str, Tensor]:
-        return self.state_dict()
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        scorer = cls(config, channels, size)
-        scorer.load_state_dict(state)
-        return scorer.eval()
 
 
 def generalized_gaussian(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -237,3 +219,6 @@ def interpolated(r: Tensor, centres: Tensor, values: Tensor) -> Tensor:
     right = torch.searchsorted(centres, r).clamp(1, len(centres) - 1)
     share = ((r - centres[right - 1]) / (centres[right] - centres[right - 1])).clamp(0, 1)
     return torch.lerp(values[right - 1], values[right], share)
+
+
+Scorer = ScorerOf(Manifold, graph=False)  # no graph of ONNX holds a singular value decomposition

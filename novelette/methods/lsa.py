@@ -7,7 +7,6 @@ A picture is novel when it is badly made again, or when its code surprises. The 
 foretell have little entropy.
 """
 
-import copy
 from itertools import pairwise
 from typing import Literal
 
@@ -21,6 +20,7 @@ from novelette.data.images import as_tensor
 from novelette.losses import same_shape
 from novelette.nets import Decoder, asked_widths, block_widths, draw_weights, draw_xavier_weights
 from novelette.nets import Encoder as Convolutions
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
@@ -119,7 +119,7 @@ def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
     return ((x - x_hat) / 2).square().flatten(1).sum(1)
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S). Raises: InputError when the widths do not name every block of images of this size."""
     channels, size = images.shape[1:3]
     asked_widths(config.widths, size)
@@ -141,57 +141,12 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"rec": l_rec, "surprise": l_z})
         if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer.of(config, net, images).state()])
-    return Scorer.of(config, net, images)
-
-
-class Scorer:
-    """A trained network and the scales of its two terms."""
-
-    keeps_pictures = False
-
-    def __init__(self, config: Config, scoring: "Scoring") -> None:
-        self.config, self.scoring = config, scoring.eval()
-
-    @torch.inference_mode()
-    def score(self, x: Tensor) -> Tensor:
-        """Both terms over their spreads on the training images (Eqs. 9, 10): (N, C, S, S) in [-1, 1] -> (N,)."""
-        out: Tensor = self.scoring(x)
-        return out
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
-
-    @torch.inference_mode()
-    def heatmap(self, x: Tensor) -> Tensor:
-        """|x - x̂|, averaged over channels: (N, C, S, S) -> (N, S, S). It does not show what surprises in the code."""
-        x_hat, _, _ = self.scoring.net(x)
-        return (x - x_hat).abs().mean(1)
-
-    def module(self) -> nn.Module:
-        return self.scoring
-
-    def state(self) -> dict[str, Tensor]:
-        return self.scoring.state_dict()
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        scoring = Scoring(Lsa(config, channels, size))
-        scoring.load_state_dict(state)
-        return cls(config, scoring)
-
-    @classmethod
-    def of(cls, config: Config, net: Lsa, images: Tensor) -> "Scorer":
-        """A scorer on the CPU, with a copy of the weights.   Args: images: that it was trained on, uint8 (N, C, S, S)."""
-        scoring = Scoring(copy.deepcopy(net).cpu()).eval()
-        scoring.measure(images.cpu())
-        return cls(config, scoring)
+            run.keep(step + 1, [Scorer(config, measured(config, net, images)).state()])
+    return Scorer(config, measured(config, net, images))
 
 
 class Scoring(nn.Module):
-    """Images (N, C, S, S) to scores (N,).
+    """Images (N, C, S, S) in [-1, 1] to scores (N,): both terms over their spreads on the training images (Eqs. 9, 10).
 
         ‖x - x̂‖² / (max - min of it)  -  log p(z) / (max - min of it)       the extremes of the training images
 
@@ -201,9 +156,9 @@ class Scoring(nn.Module):
 
     spreads: Tensor
 
-    def __init__(self, net: Lsa) -> None:
+    def __init__(self, config: Config, channels: int, size: int) -> None:
         super().__init__()
-        self.net = net
+        self.net = Lsa(config, channels, size)
         self.register_buffer("spreads", torch.ones(2))
 
     def terms(self, x: Tensor) -> Tensor:
@@ -219,3 +174,18 @@ class Scoring(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (self.terms(x) / self.spreads[:, None]).sum(0)
+
+    def heatmap(self, x: Tensor) -> Tensor:
+        """|x - x̂|, averaged over channels: (N, C, S, S) -> (N, S, S). It does not show what surprises in the code."""
+        return (x - self.net(x)[0]).abs().mean(1)
+
+
+def measured(config: Config, net: Lsa, images: Tensor) -> Scoring:
+    """Scores by a copy of a network, on the CPU.   Args: images: that it was trained on, uint8 (N, C, S, S)."""
+    scoring = Scoring(config, *images.shape[1:3])
+    scoring.net.load_state_dict(net.state_dict())
+    scoring.eval().measure(images.cpu())
+    return scoring
+
+
+Scorer = ScorerOf(Scoring)

@@ -14,6 +14,7 @@ from torch.optim import Adam
 
 from novelette.losses import discriminator_loss, fooling_loss, mean_squared
 from novelette.nets import Decoder, Encoder, asked_widths, dense, draw_weights
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
@@ -66,7 +67,7 @@ class Ocgan:
 
     def __init__(self, config: Config, channels: int, size: int, device: torch.device) -> None:
         self.config, widths = config, asked_widths(config.widths, size)
-        self.net = Scorer(config, channels, size).to(device)
+        self.net = Autoencoder(config, channels, size).to(device)
         self.latent_critic = dense(config.latent, 128, 64, 32, 1).to(device)
         self.visual_critic = Encoder(channels, widths, 1, norm="none").to(device)
         self.classifier = Encoder(channels, widths, 1, norm="none").to(device)
@@ -126,7 +127,7 @@ class Ocgan:
         return {"latent": l_latent, "visual": l_visual}
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S): Algorithm 1."""
     channels, size = images.shape[1:3]
     gan = Ocgan(config, channels, size, device)
@@ -144,13 +145,11 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         log = gan.descend_eg(x, x_hat, l1, gan.mined(l2))
         if run.wants_log(step):
             watch.log(step, x, x_hat, log | {"c": l_c, "d": l_d})
-    return gan.net.cpu().eval()
+    return Scorer(config, gan.net)
 
 
-class Scorer(nn.Module):
+class Autoencoder(nn.Module):
     """E and G."""
-
-    keeps_pictures = False
 
     def __init__(self, config: Config, channels: int, size: int) -> None:
         super().__init__()
@@ -166,29 +165,9 @@ class Scorer(nn.Module):
         """⟨(x - G(E(x)))²⟩: (N, C, S, S) in [-1, 1] -> (N,)."""
         return mean_squared(x, self.generate(self.encode_bounded(x)))
 
-    @torch.inference_mode()
-    def score(self, x: Tensor) -> Tensor:
-        """⟨(x - G(E(x)))²⟩: (N, C, S, S) in [-1, 1] -> (N,)."""
-        return self.forward(x)
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
-
-    @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
         """|x - G(E(x))|, averaged over channels: (N, C, S, S) -> (N, S, S)."""
         return (x - self.generate(self.encode_bounded(x))).abs().mean(1)
 
-    def module(self) -> nn.Module:
-        return self
 
-    def state(self) -> dict[str, Tensor]:
-        return self.state_dict()
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        scorer = cls(config, channels, size)
-        scorer.load_state_dict(state)
-        return scorer.eval()
+Scorer = ScorerOf(Autoencoder)

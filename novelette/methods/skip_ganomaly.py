@@ -15,6 +15,7 @@ from torch.optim import Adam
 from novelette.data.images import as_tensor
 from novelette.losses import discriminator_loss, fooling_loss, mean_squared, reconstruction_l1
 from novelette.nets import Encoder, asked_widths, draw_weights, normalization
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
 from novelette.training import Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
@@ -81,14 +82,14 @@ class UNet(nn.Module):
         return x
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S).
 
         G: min w_adv [-log D(x̂)] + w_con ⟨|x - x̂|⟩ + w_lat ⟨(f(x) - f(x̂))²⟩          D: max log D(x) + log(1 - D(x̂))
 
     (Skip-GANomaly, Eqs. 1 to 4.)
     """
-    net = Scorer(config, *images.shape[1:3])
+    net = SkipGanomaly(config, *images.shape[1:3])
     for i, part in enumerate((net.draw_again, net.critic)):
         draw_weights(part, generators([seed], i))
     net.to(device)
@@ -107,13 +108,12 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"adv": l_adv, "lat": l_lat, "d": l_d})
     net.eval().scale_by(images)
-    return net.cpu()
+    return Scorer(config, net)
 
 
-class Scorer(nn.Module):
+class SkipGanomaly(nn.Module):
     """G, D with its features f(·), and the range that scores have on the training images."""
 
-    keeps_pictures = False
     lowest: Tensor
     highest: Tensor
 
@@ -144,29 +144,9 @@ class Scorer(nn.Module):
         self.lowest.copy_(scores.min())
         self.highest.copy_(scores.max().clamp_min(self.lowest + 1e-6))  # of images that are all alike
 
-    @torch.inference_mode()
-    def score(self, x: Tensor) -> Tensor:
-        """A(x): (N, C, S, S) in [-1, 1] -> (N,)."""
-        return self.forward(x)
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
-
-    @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
         """|x - x̂|, averaged over channels: (N, C, S, S) -> (N, S, S)."""
         return (x - self.draw_again(x)).abs().mean(1)
 
-    def module(self) -> nn.Module:
-        return self
 
-    def state(self) -> dict[str, Tensor]:
-        return self.state_dict()
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        scorer = cls(config, channels, size)
-        scorer.load_state_dict(state)
-        return scorer.eval()
+Scorer = ScorerOf(SkipGanomaly)

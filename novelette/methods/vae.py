@@ -4,7 +4,6 @@ p(z) = N(0, I),  p(x|z) = N(D(z), s² I),  q(z|x) = N(μ(x), diag σ²(x))
 -log p(x) ≤ E_q ‖x - D(z)‖² / 2s² + KL(q(z|x) ‖ p(z)) + const                (Kingma and Welling, Eq. 3)
 """
 
-import copy
 from typing import Literal
 
 import torch
@@ -14,6 +13,7 @@ from torch.optim import Adam
 
 from novelette.losses import same_shape
 from novelette.nets import Decoder, Encoder, asked_widths, block_widths, draw_weights
+from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
 from novelette.training import Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
@@ -47,18 +47,28 @@ def paper() -> Config:
 
 
 class Vae(nn.Module):
-    """Images (N, C, S, S) to x̂, μ and log σ²; z is drawn in training, and μ otherwise."""
+    """Images (N, C, S, S) in [-1, 1] to scores (N,): ‖x - D(μ)‖² / 2s² + KL(q(z|x) ‖ p(z)), or the first term alone."""
 
     def __init__(self, config: Config, channels: int, size: int) -> None:
         super().__init__()
-        widths = block_widths(config.widths, size)
+        self.config, widths = config, block_widths(config.widths, size)
         self.encode = Encoder(channels, widths, 2 * config.latent)
         self.decode = Decoder(channels, widths, config.latent)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def outputs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x̂, μ and log σ²; z is drawn in training, and μ otherwise."""
         mu, log_var = self.encode(x).chunk(2, dim=1)
         z = mu + (log_var / 2).exp() * torch.randn_like(mu) if self.training else mu
         return self.decode(z), mu, log_var
+
+    def forward(self, x: Tensor) -> Tensor:
+        x_hat, mu, log_var = self.outputs(x)
+        l_rec = misfit(x, x_hat, self.config.noise)
+        return l_rec if self.config.score == "reconstruction" else l_rec + divergence(mu, log_var)
+
+    def heatmap(self, x: Tensor) -> Tensor:
+        """|x - D(μ)|, averaged over channels: (N, C, S, S) -> (N, S, S)."""
+        return (x - self.outputs(x)[0]).abs().mean(1)
 
 
 def misfit(x: Tensor, x_hat: Tensor, noise: float) -> Tensor:
@@ -72,7 +82,7 @@ def divergence(mu: Tensor, log_var: Tensor) -> Tensor:
     return (mu.square() + log_var.exp() - log_var - 1).sum(1) / 2
 
 
-def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> "Scorer":
+def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S). Raises: InputError when the widths do not name every block of images of this size."""
     channels, size = images.shape[1:3]
     asked_widths(config.widths, size)
@@ -84,65 +94,14 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     for step in run.steps(config.steps, {"net": net, "optimizer": optimizer}, seed=seed, images=config.batch_size):
         set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
         x = x_of[step][:, 0]
-        x_hat, mu, log_var = net(x)
+        x_hat, mu, log_var = net.outputs(x)
         l_rec, l_kl = misfit(x, x_hat, config.noise), divergence(mu, log_var)
         descend(optimizer, (l_rec + l_kl).mean() / x[0].numel())
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"rec": l_rec, "kl": l_kl})
         if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer.of(config, net).state()])
-    return Scorer.of(config, net)
+            run.keep(step + 1, [Scorer(config, net).state()])
+    return Scorer(config, net)
 
 
-class Scorer:
-    """A trained encoder and decoder."""
-
-    keeps_pictures = False
-
-    def __init__(self, config: Config, net: Vae) -> None:
-        self.config, self.scoring = config, _Scoring(config, net).eval()
-
-    @torch.inference_mode()
-    def score(self, x: Tensor) -> Tensor:
-        """‖x - D(μ)‖² / 2s² + KL(q(z|x) ‖ p(z)), or the first term alone: (N, C, S, S) in [-1, 1] -> (N,). Nothing is drawn."""
-        out: Tensor = self.scoring(x)
-        return out
-
-    def score_own(self, x: Tensor) -> Tensor:
-        """`score`: no training image is kept."""
-        return self.score(x)
-
-    @torch.inference_mode()
-    def heatmap(self, x: Tensor) -> Tensor:
-        """|x - D(μ)|, averaged over channels: (N, C, S, S) -> (N, S, S)."""
-        x_hat, _, _ = self.scoring.net(x)
-        return (x - x_hat).abs().mean(1)
-
-    def module(self) -> nn.Module:
-        return self.scoring
-
-    def state(self) -> dict[str, Tensor]:
-        return self.scoring.net.state_dict()
-
-    @classmethod
-    def from_state(cls, config: Config, state: dict[str, Tensor], channels: int, size: int) -> "Scorer":
-        """Rebuild from `state()`. Raises: RuntimeError when names or shapes are of another network."""
-        net = Vae(config, channels, size)
-        net.load_state_dict(state)
-        return cls(config, net)
-
-    @classmethod
-    def of(cls, config: Config, net: Vae) -> "Scorer":
-        """A scorer on the CPU, with a copy of the weights."""
-        return cls(config, copy.deepcopy(net).cpu())
-
-
-class _Scoring(nn.Module):
-    def __init__(self, config: Config, net: Vae) -> None:
-        super().__init__()
-        self.config, self.net = config, net
-
-    def forward(self, x: Tensor) -> Tensor:
-        x_hat, mu, log_var = self.net(x)
-        l_rec = misfit(x, x_hat, self.config.noise)
-        return l_rec if self.config.score == "reconstruction" else l_rec + divergence(mu, log_var)
+Scorer = ScorerOf(Vae)

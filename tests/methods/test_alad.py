@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from novelette.data.images import as_tensor
-from novelette.methods.alad import TINY, Alad, Scorer, fit, paper
+from novelette.methods.alad import TINY, Alad, RoundTrip, fit, paper
 from novelette.spectral import add_spectral_norm, remove_spectral_norm
 from novelette.training import Run, descend
 
@@ -56,17 +56,17 @@ def test_each_player_moves_its_own_weights_alone():
 def test_the_score_is_what_d_xx_sees_between_a_picture_twice_and_a_picture_and_its_reconstruction():
     scorer, x = fit(pictures(12), TINY.model_copy(update={"steps": 2}), seed=0, device=CPU, run=Run()), as_tensor(pictures(3, seed=1))
     with torch.no_grad():
-        x_hat = scorer.generate(scorer.encode(x))
+        x_hat = scorer.net.generate(scorer.net.encode(x))
         for image, image_hat, score in zip(x, x_hat, scorer.score(x), strict=True):
             twice, other = torch.cat([image, image])[None], torch.cat([image, image_hat])[None]
-            expected = (scorer.d_xx.features(twice) - scorer.d_xx.features(other)).abs().mean()
+            expected = (scorer.net.d_xx.features(twice) - scorer.net.d_xx.features(other)).abs().mean()
             assert float(score) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_what_is_saved_has_plain_weights_of_spectral_norm_one():
     scorer = fit(pictures(12), TINY.model_copy(update={"steps": 40, "learning_rate": 1e-4}), seed=0, device=CPU, run=Run())
-    assert set(scorer.state()) == set(Scorer(TINY, 1, 32).state())
-    for layer in (*scorer.d_xx.features, scorer.d_xx.head):
+    assert set(scorer.state()) == set(RoundTrip(TINY, 1, 32).state_dict())
+    for layer in (*scorer.net.d_xx.features, scorer.net.d_xx.head):
         if isinstance(layer, torch.nn.Conv2d):
             largest = torch.linalg.svdvals(layer.weight.detach().flatten(1))[0]
             assert float(largest) == pytest.approx(1, rel=0.05)  # the iteration follows weights that move

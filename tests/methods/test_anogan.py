@@ -5,7 +5,7 @@ import torch
 from torch.optim import Adam
 
 from novelette.data.images import as_tensor
-from novelette.methods.anogan import SEARCHED, TINY, Config, Scorer, fit, paper
+from novelette.methods.anogan import SEARCHED, TINY, Anogan, Config, fit, paper
 from novelette.nets import draw_weights
 from novelette.training import Run, generators
 
@@ -20,15 +20,15 @@ def pictures(n=12, channels=1, seed=0):
     return torch.randint(0, 256, (n, channels, 32, 32), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
 
 
-def scorer(**changes):
-    made = Scorer(tiny(**changes), 1, 32).eval()
+def searched(**changes):
+    made = Anogan(tiny(**changes), 1, 32).eval()
     draw_weights(made, generators([0], 0))
     made.start.normal_(generator=generators([0], 1)[0])
     return made
 
 
 def test_the_loss_by_hand():
-    made = scorer(weight=0.25)
+    made = searched(weight=0.25)
     x, x_hat = torch.zeros(2, 1, 32, 32), torch.zeros(2, 1, 32, 32)
     x_hat[1] = 0.5
     with torch.no_grad():
@@ -41,16 +41,16 @@ def test_the_loss_by_hand():
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_lambda_weighs_pixels_against_features(weight):
-    made, x = scorer(weight=weight, search_steps=1), as_tensor(pictures(2))
+    made, x = searched(weight=weight, search_steps=1), as_tensor(pictures(2))
     z = made.search(x)
     with torch.no_grad():
         x_hat = made.generate(z)
         differ = (x - x_hat) if weight == 0 else made.critic.features(x) - made.critic.features(x_hat)
-    torch.testing.assert_close(made.score(x), differ.abs().flatten(1).mean(1), rtol=1e-4, atol=1e-6)  # another size of batch
+    torch.testing.assert_close(made(x), differ.abs().flatten(1).mean(1), rtol=1e-4, atol=1e-6)  # another size of batch
 
 
 def test_the_search_is_adam_on_each_pictures_own_loss():
-    made, x = scorer(search_steps=3), as_tensor(pictures(2))
+    made, x = searched(search_steps=3), as_tensor(pictures(2))
     found = made.search(x)
     for image, z_found in zip(x, found, strict=True):
         z = made.start.clone().requires_grad_()
@@ -67,35 +67,35 @@ def test_the_search_is_adam_on_each_pictures_own_loss():
 
 def test_a_longer_search_comes_nearer():
     x = as_tensor(pictures(4))
-    assert (scorer(search_steps=20).score(x) < scorer(search_steps=1).score(x)).all()
+    assert (searched(search_steps=20)(x) < searched(search_steps=1)(x)).all()
 
 
 def test_a_drawn_picture_is_found_again_better_than_noise():
-    made = scorer(search_steps=20, weight=0.0)
+    made = searched(search_steps=20, weight=0.0)
     with torch.no_grad():
         drawn = made.generate(made.start[None] + 0.1 * torch.randn(3, TINY.latent, generator=torch.Generator().manual_seed(1)))
-    assert made.score(drawn).max() < 0.5 * made.score(as_tensor(pictures(3))).min()
+    assert made(drawn).max() < 0.5 * made(as_tensor(pictures(3))).min()
 
 
 def test_parts_are_of_one_size_whatever_is_scored(monkeypatch):
-    made, seen = scorer(search_steps=1), []
-    original = Scorer.search
-    monkeypatch.setattr(Scorer, "search", lambda self, x: seen.append(len(x)) or original(self, x))
+    made, seen = searched(search_steps=1), []
+    original = Anogan.search
+    monkeypatch.setattr(Anogan, "search", lambda self, x: seen.append(len(x)) or original(self, x))
     x = as_tensor(pictures(3))
-    assert torch.equal(torch.cat([made.score(x[:1]), made.score(x[1:])]), made.score(x))
+    assert torch.equal(torch.cat([made(x[:1]), made(x[1:])]), made(x))
     assert set(seen) == {SEARCHED}
 
 
 def test_scores_are_the_same_where_no_gradients_are_wanted():
-    made, x = scorer(search_steps=2), as_tensor(pictures(3))
-    expected = made.score(x)
+    made, x = searched(search_steps=2), as_tensor(pictures(3))
+    expected = made(x)
     with torch.inference_mode():
-        assert torch.equal(made.score(as_tensor(pictures(3))), expected)
+        assert torch.equal(made(as_tensor(pictures(3))), expected)
     assert all(p.grad is None for p in made.parameters())
 
 
 def test_the_search_begins_where_the_seed_says_and_the_state_keeps_it():
-    first, again, other = (fit(pictures(), tiny(steps=1), seed=seed, device=CPU, run=Run()).start for seed in (0, 0, 1))
+    first, again, other = (fit(pictures(), tiny(steps=1), seed=seed, device=CPU, run=Run()).net.start for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert 0.3 < float(first.std()) < 3

@@ -39,7 +39,7 @@ def test_the_contraction_by_hand():
 
 def test_the_score_is_the_mean_squared_error_and_the_heat_map_its_parts():
     scorer, x = trained(tiny()), as_tensor(pictures(4, seed=1))
-    net = scorer.module().net
+    net = scorer.module()
     w, b = net.encode[1].weight, net.encode[1].bias
     v, c = net.decode[0].weight, net.decode[0].bias
     with torch.no_grad():
@@ -50,7 +50,7 @@ def test_the_score_is_the_mean_squared_error_and_the_heat_map_its_parts():
 
 def test_contraction_makes_the_code_less_sensitive():
     x = as_tensor(pictures())
-    plain, contracted = (trained(tiny(steps=100, learning_rate=0.02, contractive=weight)).module().net for weight in (0, 1))
+    plain, contracted = (trained(tiny(steps=100, learning_rate=0.02, contractive=weight)).module() for weight in (0, 1))
     with torch.no_grad():
         norms = [contraction(net.encode(x), net.first.weight).mean() for net in (plain, contracted)]
     assert norms[1] < norms[0] / 2

@@ -19,7 +19,7 @@ def pictures(n=6, channels=2, size=16, seed=0):
 
 
 def untrained(channels=2, **config):
-    net = Contextual(Config(width=5, **config), channels)
+    net = Contextual(Config(width=5, **config), channels, 16)
     draw_residual_weights(net, torch.Generator().manual_seed(0))
     return net
 
@@ -76,7 +76,7 @@ def test_a_patch_takes_no_part_in_its_own_prediction():
 
 
 def test_the_score_is_the_mean_of_the_heat_map():
-    scorer, x = Scorer(untrained(), 16), as_tensor(pictures(3))
+    scorer, x = Scorer(TINY, untrained()), as_tensor(pictures(3))
     torch.testing.assert_close(scorer.heatmap(x).flatten(1).mean(1), scorer.score(x))
 
 

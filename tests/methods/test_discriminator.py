@@ -10,7 +10,7 @@ from novelette import training
 from novelette.cli import main
 from novelette.data.images import as_tensor
 from novelette.methods import discriminator
-from novelette.methods.discriminator import TINY, Config, Game, Scorer, fit, play
+from novelette.methods.discriminator import TINY, Config, Game, fit, judge, play
 from novelette.training import Diverged, Interrupted, Run
 
 CPU = torch.device("cpu")
@@ -90,7 +90,7 @@ def test_the_updates_come_in_the_order_of_the_algorithms(changes, expected, monk
 
 def test_a_score_is_how_sure_d_is_that_a_picture_is_no_data():
     game, x = game_of(tiny()), as_tensor(pictures(5, seed=2))
-    scores = Scorer.of(game, pictures()).score(x)
+    scores = judge(game, pictures()).score(x)
     assert scores.tolist() == pytest.approx([1 - 1 / (1 + math.exp(-y)) for y in game.critic.eval()(x).tolist()], rel=1e-5)
 
 

@@ -6,7 +6,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from novelette.data.images import as_tensor
 from novelette.methods import egbad
-from novelette.methods.egbad import TINY, Config, Scorer, fit, paper
+from novelette.methods.egbad import TINY, Config, Egbad, fit, paper
 from novelette.nets import draw_weights
 from novelette.training import Run, batches, generators
 
@@ -19,14 +19,14 @@ def pictures(n=12, channels=1, seed=0):
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_the_score_by_hand(alpha):
-    scorer, x = Scorer(Config(**(TINY.model_dump() | {"alpha": alpha})), 1, 32).eval(), as_tensor(pictures(3))
+    net, x = Egbad(Config(**(TINY.model_dump() | {"alpha": alpha})), 1, 32).eval(), as_tensor(pictures(3))
     with torch.no_grad():
-        z = scorer.encode(x)
-        x_hat = scorer.generate(z)
+        z = net.encode(x)
+        x_hat = net.generate(z)
         for i in range(3):
-            f, f_hat = (scorer.critic.features(image[i : i + 1], z[i : i + 1]) for image in (x, x_hat))
+            f, f_hat = (net.critic.features(image[i : i + 1], z[i : i + 1]) for image in (x, x_hat))
             expected = alpha * float((x[i] - x_hat[i]).abs().mean()) + (1 - alpha) * float((f - f_hat).abs().mean())
-            assert float(scorer.score(x)[i]) == pytest.approx(expected, rel=1e-4)
+            assert float(net(x)[i]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_step_of_either_player_descends_on_the_cross_entropy_of_its_labels(monkeypatch):
@@ -34,7 +34,7 @@ def test_a_step_of_either_player_descends_on_the_cross_entropy_of_its_labels(mon
     monkeypatch.setattr(egbad, "descend", lambda optimizer, loss: losses.append(float(loss.detach())) or original(optimizer, loss))
     config = TINY.model_copy(update={"steps": 1, "batch_size": 4, "learning_rate": 1e-9})  # both on the same weights, nearly
     fit(pictures(), config, seed=0, device=CPU, run=Run())
-    net = Scorer(config, 1, 32)
+    net = Egbad(config, 1, 32)
     draw_weights(net, generators([0], 0))
     run = Run()
     for _ in run.steps(1, {}, seed=0):
@@ -48,7 +48,7 @@ def test_a_step_of_either_player_descends_on_the_cross_entropy_of_its_labels(mon
 
 
 def test_the_discriminator_looks_at_both_of_a_pair():
-    critic = Scorer(TINY, 1, 32).critic
+    critic = Egbad(TINY, 1, 32).critic
     x, z = as_tensor(pictures(2)), torch.randn(2, TINY.latent)
     logits = critic(x, z)
     assert logits.shape == (2,)

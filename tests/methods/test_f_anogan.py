@@ -27,9 +27,9 @@ def trained(config, **more):
 def test_the_score_is_the_squared_difference_of_pixels_and_of_features():
     scorer, x = trained(tiny(kappa=0.5)), as_tensor(pictures(3, seed=1))
     with torch.no_grad():
-        x_hat = scorer.generate(scorer.encode(x))
+        x_hat = scorer.net.generate(scorer.net.encode(x))
         for image, image_hat, score in zip(x, x_hat, scorer.score(x), strict=True):
-            f, f_hat = (scorer.critic.features(i[None]) for i in (image, image_hat))
+            f, f_hat = (scorer.net.critic.features(i[None]) for i in (image, image_hat))
             expected = float((image - image_hat).square().mean()) + 0.5 * float((f - f_hat).square().mean())
             assert float(score) == pytest.approx(expected, rel=1e-5)
 

@@ -8,7 +8,7 @@ import scipy.stats
 import torch
 
 from novelette.data.images import as_tensor
-from novelette.methods.gpnd import BINS, TINY, Scorer, fit, generalized_gaussian, histogram, interpolated, log_generalized_gaussian, paper
+from novelette.methods.gpnd import BINS, TINY, Manifold, fit, generalized_gaussian, histogram, interpolated, log_generalized_gaussian, paper
 from novelette.nets import draw_weights
 from novelette.training import Run, generators
 
@@ -19,8 +19,8 @@ def pictures(n=12, channels=1, seed=0):
     return torch.randint(0, 256, (n, channels, 32, 32), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
 
 
-def scorer():
-    made = Scorer(TINY, 1, 32).eval()
+def manifold():
+    made = Manifold(TINY, 1, 32).eval()
     draw_weights(made, generators([0], 0))
     for p in made.generate.parameters():
         p.data.mul_(3)  # so that it draws more than grey
@@ -29,7 +29,7 @@ def scorer():
 
 
 def test_the_tangent_space_is_that_of_finite_differences():
-    made, x = scorer().double(), as_tensor(pictures(2)).double()
+    made, x = manifold().double(), as_tensor(pictures(2)).double()
     with torch.no_grad():
         z, log_s, r = made.tangent(x)
         for i in range(2):
@@ -43,14 +43,14 @@ def test_the_tangent_space_is_that_of_finite_differences():
 
 def test_the_novelty_is_minus_the_logarithm_of_the_papers_product():
     made = fit(pictures(), TINY.model_copy(update={"steps": 3}), seed=0, device=CPU, run=Run())
-    x = as_tensor(pictures(2, seed=1))
+    x, net = as_tensor(pictures(2, seed=1)), made.net
     with torch.no_grad():
-        z, log_s, r = made.tangent(x)
+        z, log_s, r = net.tangent(x)
     m, n = 32 * 32, TINY.latent
     for i in range(2):
-        log_p = scipy.stats.gennorm.logpdf(z[i].numpy(), made.beta.numpy(), made.mean.numpy(), made.scale.numpy()).sum() - float(log_s[i])
+        log_p = scipy.stats.gennorm.logpdf(z[i].numpy(), net.beta.numpy(), net.mean.numpy(), net.scale.numpy()).sum() - float(log_s[i])
         log_p += math.lgamma((m - n) / 2) - math.log(2) - (m - n) / 2 * math.log(math.pi) - (m - n - 1) * math.log(float(r[i]))
-        log_p += np.interp(float(r[i]), made.centres.numpy(), made.log_density.numpy())
+        log_p += np.interp(float(r[i]), net.centres.numpy(), net.log_density.numpy())
         assert float(made.score(x)[i]) == pytest.approx(-log_p, rel=1e-4)
 
 

@@ -106,7 +106,7 @@ def test_training_descends_both_terms():
 
 
 def test_of_lone_pictures_the_spread_is_not_zero():
-    scoring = Scoring(lsa.Lsa(tiny(), 1, 32)).eval()
+    scoring = Scoring(tiny(), 1, 32).eval()
     scoring.measure(pictures(1))
     assert torch.isfinite(scoring(as_tensor(pictures(2)))).all()
 

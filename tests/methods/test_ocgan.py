@@ -5,7 +5,7 @@ import torch
 
 from novelette.data.images import as_tensor
 from novelette.methods import ocgan
-from novelette.methods.ocgan import TINY, Config, Ocgan, Scorer, paper
+from novelette.methods.ocgan import TINY, Autoencoder, Config, Ocgan, paper
 
 CPU = torch.device("cpu")
 
@@ -43,7 +43,7 @@ def test_codes_and_random_latents_lie_in_the_cube():
 
 def test_what_is_encoded_in_training_has_noise_of_the_stated_spread(monkeypatch):
     gan, x, seen = players(noise=0.5), as_tensor(pictures(64)), []
-    monkeypatch.setattr(Scorer, "encode_bounded", lambda self, v: seen.append(v) or torch.zeros(len(v), 8))
+    monkeypatch.setattr(Autoencoder, "encode_bounded", lambda self, v: seen.append(v) or torch.zeros(len(v), 8))
     gan.codes(x)
     assert float((seen[0] - x).std()) == pytest.approx(0.5, rel=0.02)  # of 65,536 draws
 
@@ -108,10 +108,10 @@ def test_without_mining_the_latents_stay():
 
 
 def test_the_score_is_the_mean_squared_error_of_the_picture_without_noise():
-    scorer, x = Scorer(TINY, 1, 32).eval(), as_tensor(pictures())
+    net, x = Autoencoder(TINY, 1, 32).eval(), as_tensor(pictures())
     with torch.no_grad():
-        x_hat = scorer.generate(torch.tanh(scorer.encode(x)))
-    for image, image_hat, score in zip(x, x_hat, scorer.score(x), strict=True):
+        x_hat, scores = net.generate(torch.tanh(net.encode(x))), net(x)
+    for image, image_hat, score in zip(x, x_hat, scores, strict=True):
         assert float(score) == pytest.approx(float(((image - image_hat) ** 2).sum()) / 1024, rel=1e-5)
 
 

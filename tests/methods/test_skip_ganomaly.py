@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from novelette.data.images import as_tensor
-from novelette.methods.skip_ganomaly import TINY, Config, Scorer, UNet, fit, paper
+from novelette.methods.skip_ganomaly import TINY, Config, SkipGanomaly, UNet, fit, paper
 from novelette.training import Run
 
 CPU = torch.device("cpu")
@@ -36,13 +36,13 @@ def test_a_picture_passes_the_skips_when_the_innermost_pixel_is_shut():
 
 
 def test_the_score_before_scaling_by_hand():
-    scorer, x = Scorer(Config(**(TINY.model_dump() | {"weight": 0.75})), 1, 32).eval(), as_tensor(pictures(3))
+    net, x = SkipGanomaly(Config(**(TINY.model_dump() | {"weight": 0.75})), 1, 32).eval(), as_tensor(pictures(3))
     with torch.no_grad():
-        x_hat = scorer.draw_again(x)
+        x_hat = net.draw_again(x)
         for i in range(3):
-            f, f_hat = (scorer.critic.features(image[i : i + 1]) for image in (x, x_hat))
+            f, f_hat = (net.critic.features(image[i : i + 1]) for image in (x, x_hat))
             expected = 0.75 * float((x[i] - x_hat[i]).abs().mean()) + 0.25 * float((f - f_hat).square().mean())
-            assert float(scorer.score(x)[i]) == pytest.approx(expected, rel=1e-4)
+            assert float(net(x)[i]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_scores_of_the_training_images_go_from_0_to_1_and_those_of_others_are_not_bounded():
@@ -57,7 +57,7 @@ def test_scores_of_the_training_images_go_from_0_to_1_and_those_of_others_are_no
 def test_the_scale_changes_no_order():
     scorer, x = trained(), as_tensor(pictures(seed=1))
     scaled = scorer.score(x)
-    scorer.lowest.zero_(), scorer.highest.fill_(1)
+    scorer.net.lowest.zero_(), scorer.net.highest.fill_(1)
     assert torch.equal(scaled.argsort(), scorer.score(x).argsort())
 
 

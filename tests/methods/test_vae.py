@@ -54,7 +54,7 @@ def test_the_misfit_is_the_likelihood_up_to_a_constant():
 @pytest.mark.parametrize("score", ["bound", "reconstruction"])
 def test_the_score_is_of_the_mean_latent(score):
     scorer, x = trained(tiny(score=score)), as_tensor(pictures(3, seed=1))
-    net = scorer.module().net
+    net = scorer.module()
     with torch.no_grad():
         mu, log_var = net.encode(x).chunk(2, 1)
         x_hat = net.decode(mu)
@@ -70,7 +70,7 @@ def test_latents_are_drawn_in_training_with_mean_mu_and_spread_sigma():
     drawn = []
     net.decode.register_forward_pre_hook(lambda layer, inputs: drawn.append(inputs[0]))
     with torch.no_grad():
-        _, mu, log_var = net(x)
+        _, mu, log_var = net.outputs(x)
     z = drawn[0]
     torch.testing.assert_close(z.mean(0), mu[0], atol=0.1, rtol=0)  # six standard errors of 4,000 draws
     torch.testing.assert_close(z.std(0), (log_var[0] / 2).exp(), atol=0, rtol=0.07)
