@@ -15,6 +15,19 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _graphs_traced_once():
+    from traced import once
+
+    from novelette import export, export_int8
+
+    with pytest.MonkeyPatch.context() as patch:
+        to_onnx = once(export.to_onnx)
+        for module in (export, export_int8):
+            patch.setattr(module, "to_onnx", to_onnx)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _speed_of_one_turn(monkeypatch):
     """`novelette info` measures speed for a moment, not for seconds."""

@@ -272,7 +272,7 @@ def test_a_bundle_from_before_there_was_a_branch_gives_the_same_heat_map(tmp_pat
     was = detector()
     export_detector(was, tmp_path / "new.bundle", pictures=stripes(20))
     monkeypatch.setattr(export, "heatmap_on_demand", lambda model: None)
-    model, outputs, opset = export.to_onnx(was)
+    model, outputs, opset = export.to_onnx.__wrapped__(was)
     card = export.card_of(was, model, outputs, opset)
     old = bundle.Bundle(card.model_copy(update={"inputs": card.inputs[:1]}), model)
     found, expected = runtime.Runtime(old, threads=1), runtime.load(tmp_path / "new.bundle", threads=1)

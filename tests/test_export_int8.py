@@ -21,12 +21,8 @@ EASY = ("--least-correlation", "0.5")  # a network of sixty steps ranks stripes 
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
-    """Hardly timed; and the same graph, which takes seconds to trace, is traced once."""
-    traced, checked = {}, {}
-
-    def to_onnx(detector):
-        key = (detector.calibration.tobytes(), detector.threshold)
-        return traced[key] if key in traced else traced.setdefault(key, export.to_onnx(detector))
+    """Hardly timed; and the same graph is compared with its detector once."""
+    checked = {}
 
     def compared(detector, pictures):
         key = (detector.calibration.tobytes(), detector.threshold)
@@ -34,7 +30,6 @@ def quick():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export_int8, "SECONDS", 0.0)
-        patch.setattr(export_int8, "to_onnx", to_onnx)
         patch.setattr(export_int8, "compared", compared)
         yield
 
