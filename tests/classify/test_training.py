@@ -1,5 +1,7 @@
 """Every way of training a classifier, on pictures whose classes are easily told."""
 
+import functools
+
 import pytest
 import torch
 from torch import Tensor
@@ -30,10 +32,13 @@ def trained(name: str, run: Run | None = None, seed: int = 1, **changed: object)
     return method.fit(images, labels, method.TINY.model_copy(update=changed), classes=3, seed=seed, device=CPU, run=run or Run()).classifier
 
 
+kept = functools.cache(trained)  # for tests that do not change it
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_learns_to_tell_stripes(name):
     images, labels = striped(60, 5)
-    said = trained(name)(as_tensor(images)).argmax(1)
+    said = kept(name)(as_tensor(images)).argmax(1)
     assert (said == labels).float().mean() > 0.8
 
 
@@ -45,7 +50,7 @@ def test_learns_in_bfloat16():
 
 @pytest.mark.parametrize("name", METHODS)
 def test_same_seed_same_weights(name):
-    one, two, other = trained(name), trained(name), trained(name, seed=2)
+    one, two, other = kept(name), trained(name), trained(name, seed=2)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
