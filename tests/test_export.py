@@ -116,7 +116,7 @@ def assert_the_same(was, now, pictures):
     assert found.names == expected.names
 
 
-@pytest.mark.parametrize("name", quick(CONFIGS, "ede", "knn", "kde", "feature-knn", "piad", "certainty", "alad"))
+@pytest.mark.parametrize("name", quick(CONFIGS, "ede", "knn", "feature-knn", "piad", "certainty"))
 def test_a_bundle_says_what_its_detector_says(name, tmp_path):
     was = detector(name)
     checked = export_detector(was, tmp_path / "a.bundle")
@@ -229,7 +229,7 @@ def test_a_bundle_names_no_folder_of_the_machine_that_made_it(tmp_path):
 
 
 def test_the_graph_is_valid_onnx_and_is_what_the_card_says(tmp_path):
-    export_detector(detector(preprocessing=Preprocessing(size=64, channels=3)), tmp_path / "a.bundle")
+    export_detector(detector(preprocessing=Preprocessing(tiles=2, channels=3)), tmp_path / "a.bundle")
     model = onnx.load(tmp_path / "a.bundle" / bundle.MODEL)
     onnx.checker.check_model(model, full_check=True)
     card = json.loads((tmp_path / "a.bundle" / bundle.CARD).read_text())
