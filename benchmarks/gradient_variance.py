@@ -47,7 +47,7 @@ def look(nets: Mapping[str, nn.Module], x: Tensor, config: kdgan.Config, tau: fl
         f, g = nets["t"].eval()(x), nets["d"].eval()(x)
     losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"distillation": lambda h, i: distillation(h, f[i], config.distance)}
     for name in ESTIMATORS:
-        given: dict[str, Any] = {"temperature": tau, "samples": config.samples, "estimator": name}
+        given: dict[str, Any] = {"temperature": tau, "samples": config.samples, "estimator": name, "baseline": config.baseline}
         losses[name] = lambda h, i, given=given: persuasion(h, g[i], **given)
     found = {}
     for name, loss in losses.items():

@@ -245,13 +245,14 @@ def variances(task: Task, settings: Settings) -> list[dict[str, float]]:
     def look(epoch: int, parts: Mapping[str, Any]) -> None:
         c, t, d = (parts[name] for name in "ctd")
         tau, rng = turns.temperature(config.pretraining + epoch, config.temperature, config.last_temperature), np.random.default_rng(epoch)
+        given: dict[str, Any] = {"temperature": tau, "samples": config.samples, "baseline": config.baseline}
         gradients: dict[str, list[torch.Tensor]] = {}
         for _ in range(BATCHES):
             x = sights.x[torch.from_numpy(rng.permutation(len(sights.x))[: config.batch_size])]
             h, f, g = c(x), t.eval()(x), d.eval()(x)
             losses = {"distillation": distillation(h, f, config.distance)}
             for name, estimator in (("Gumbel-Max", "concrete"), ("plain draws", "categorical")):
-                losses[name] = persuasion(h, g, temperature=tau, samples=config.samples, estimator=estimator)  # type: ignore[arg-type]
+                losses[name] = persuasion(h, g, estimator=estimator, **given)  # type: ignore[arg-type]
             for name, l in losses.items():
                 own = torch.autograd.grad(l.mean(), list(c.parameters()), retain_graph=True)
                 gradients.setdefault(name, []).append(torch.cat([part.flatten() for part in own]))

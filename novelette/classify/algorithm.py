@@ -16,12 +16,14 @@ Truth = Callable[[Tensor], Tensor]  # of the pictures of these indices (B,) a tr
 
 
 class Duel(Protocol):
-    """Settings of a game with a discriminator: labels drawn for a picture, how rewards move scores, τ in the first epoch and the last."""
+    """Settings of a game with a discriminator: labels drawn for a picture, how rewards move scores, τ at first and at last."""
 
     @property
     def samples(self) -> int: ...
     @property
     def estimator(self) -> Estimator: ...
+    @property
+    def baseline(self) -> bool: ...
     @property
     def temperature(self) -> float: ...
     @property
@@ -49,7 +51,7 @@ def kdgan(c: Player, t: Player, d: Player, sights: Sights, truth: Truth, turns: 
         i = torch.from_numpy(taken).to(sights.device)
         x, y, now = sights.at(epoch, i), truth(i), (sights, epoch, i)
         tau = turns.temperature(epoch, a.temperature, a.last_temperature)
-        adversarial = partial(persuasion, temperature=tau, samples=a.samples, estimator=a.estimator)
+        adversarial = partial(persuasion, temperature=tau, samples=a.samples, estimator=a.estimator, baseline=a.baseline)
         if who == "all":  # l. 1
             l = {"c": classification(c(x), y), "t": classification(t(x), y), "d": discrimination(d(x), y)}
         elif who == "d":  # l. 3-6
@@ -71,12 +73,13 @@ def nagan(c: Player, d: Player, sights: Sights, truth: Truth, turns: Turns, a: D
         i = torch.from_numpy(taken).to(sights.device)
         x, y, now = sights.at(epoch, i), truth(i), (sights, epoch, i)
         tau = turns.temperature(epoch, a.temperature, a.last_temperature)
+        adversarial = partial(persuasion, temperature=tau, samples=a.samples, estimator=a.estimator, baseline=a.baseline)
         if who == "all":
             l = {"c": classification(c(x), y), "d": discrimination(d(x), y)}
         elif who == "d":
             l = {"d": detection(d(x), y, [(1.0, c.still(*now))], a.samples)}
         else:
-            l = {"c": persuasion(c(x), d.still(*now), temperature=tau, samples=a.samples, estimator=a.estimator)}
+            l = {"c": adversarial(c(x), d.still(*now))}
         play(playing, l, run, step)
 
 

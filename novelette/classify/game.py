@@ -166,15 +166,21 @@ def discrimination(g: Tensor, y: Tensor) -> Tensor:
     return -log_true(g, y) - others / (g.shape[1] - 1)
 
 
-def persuasion(scores: Tensor, g: Tensor, *, temperature: float, samples: int, estimator: Estimator) -> Tensor:
+def persuasion(scores: Tensor, g: Tensor, *, temperature: float, samples: int, estimator: Estimator, baseline: bool) -> Tensor:
     """Whose gradient is that of E log(1 - p_d(x, z)) over labels z that the player draws: (B,), not the value itself (Eq. 8).
 
-        ⟨log q(y|x) · log(1 - p_d(x, z))⟩ over draws, with log(1 - p_d) held fixed
+        ⟨log q(y|x) · r⟩ over draws,   r = log(1 - p_d(x, z)) held fixed
 
-    Args: scores: the player's, (B, K).   g: the discriminator's, (B, K).
+    Args:
+        scores: the player's, (B, K).   g: the discriminator's, (B, K).
+        baseline: r less its mean over the image's other draws, of which there must be one. That keeps the mean gradient of an estimator
+            without bias, and a reward that is the same for all labels moves nothing. (Kool, van Hoof, Welling 2019.)
     """
     drawn = draw(scores, samples)
-    return (log_q(scores, drawn, temperature, estimator) * log_made(g, drawn.z).detach()).mean(0)
+    r = log_made(g, drawn.z).detach()
+    if baseline:
+        r = (r - r.mean(0)) * samples / (samples - 1)
+    return (log_q(scores, drawn, temperature, estimator) * r).mean(0)
 
 
 def detection(g: Tensor, y: Tensor, made: list[tuple[float, Tensor]], samples: int) -> Tensor:

@@ -27,8 +27,11 @@ class Config(WithTeacher, frozen=True, extra="forbid"):
     beta: float = setting(2.0, "weight of the classifier's distance to the teacher", ge=0, le=1e6)
     gamma: float = setting(1e-4, "weight of the teacher's distance to the classifier", ge=0, le=1e6)
     distance: Distance = setting("l2", "of two players: squared difference of scores, or Kullback-Leibler divergence")
-    samples: int = setting(25, "labels that a player draws for a picture", ge=1, le=10_000)
+    samples: int = setting(25, "labels that a player draws for a picture", ge=2, le=10_000)
     estimator: Estimator = setting("concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (without)")
+    baseline: bool = setting(
+        True, "take from a reward the mean of those of the picture's other draws; off: the paper's rewards as they are"
+    )
     temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
     last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
 

@@ -20,8 +20,11 @@ class Config(Recipe, frozen=True, extra="forbid"):
 
     discriminator: Player = setting("lenet", "the discriminator's network")
     passes_d: int = setting(20, "over the pictures in an epoch, of the discriminator", ge=1, le=1000)
-    samples: int = setting(25, "labels that the classifier draws for a picture", ge=1, le=10_000)
+    samples: int = setting(25, "labels that the classifier draws for a picture", ge=2, le=10_000)
     estimator: Estimator = setting("categorical", "how rewards move scores: concrete (Gumbel-Max), density, or categorical (without)")
+    baseline: bool = setting(
+        True, "take from a reward the mean of those of the picture's other draws; off: the paper's rewards as they are"
+    )
     temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
     last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
 

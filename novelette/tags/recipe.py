@@ -29,7 +29,10 @@ class Game(Recipe, frozen=True, extra="forbid"):
     width: int = setting(256, "of the features of picture and text that a reading player multiplies", ge=1, le=4096)
     reading_rate: float = setting(1e-3, "Adam's step size of the networks that read", gt=0, le=1)
     passes_d: int = setting(1, "over the pictures in an epoch, of the discriminator", ge=1, le=1000)
-    samples: int = setting(5, "tags that a player draws for a picture", ge=1, le=10_000)
+    samples: int = setting(5, "tags that a player draws for a picture", ge=2, le=10_000)
+    baseline: bool = setting(
+        True, "take from a reward the mean of those of the picture's other draws; off: the paper's rewards as they are"
+    )
     temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
     last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
 

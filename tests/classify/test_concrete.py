@@ -24,7 +24,7 @@ def estimated(estimator: str, temperature: float, samples: int = 200_000) -> tup
     """Mean of the estimator's gradient over draws, and its standard error, (1, 3) each."""
     torch.manual_seed(0)
     many = SCORES.expand(samples, -1).clone().requires_grad_()
-    persuasion(many, G.expand(samples, -1), temperature=temperature, samples=1, estimator=estimator).sum().backward()
+    persuasion(many, G.expand(samples, -1), temperature=temperature, samples=1, estimator=estimator, baseline=False).sum().backward()
     return many.grad.mean(0, keepdim=True), many.grad.std(0, keepdim=True) / math.sqrt(samples)
 
 
@@ -73,7 +73,9 @@ def test_a_reward_that_is_the_same_for_all_labels_sharpens_by_the_concrete_estim
     n = 200_000
     for estimator, moves in (("concrete", True), ("categorical", False), ("density", False)):
         many = SCORES.expand(n, -1).clone().requires_grad_()
-        persuasion(many, torch.zeros(n, 3, dtype=torch.float64), temperature=1.0, samples=1, estimator=estimator).sum().backward()
+        persuasion(
+            many, torch.zeros(n, 3, dtype=torch.float64), temperature=1.0, samples=1, estimator=estimator, baseline=False
+        ).sum().backward()
         down, error = -many.grad.mean(0), many.grad.std(0) / math.sqrt(n)
         assert bool((down.abs() > 4 * error).any()) is moves, estimator
         if moves:
@@ -85,14 +87,45 @@ def test_cold_concrete_gradient_of_two_labels_is_log_2_of_the_true_one():
     n = 400_000
     scores = torch.zeros(n, 2, dtype=torch.float64, requires_grad=True)
     g = torch.tensor([[1.0, -1.0]], dtype=torch.float64).expand(n, -1)
-    persuasion(scores, g, temperature=0.05, samples=1, estimator="concrete").sum().backward()
+    persuasion(scores, g, temperature=0.05, samples=1, estimator="concrete", baseline=False).sum().backward()
     ratio = scores.grad.mean(0)[0] / exact(torch.zeros(1, 2, dtype=torch.float64), g[:1])[0, 0]
     assert ratio.item() == pytest.approx(math.log(2), abs=0.03)  # few draws lie near the border of the two labels
 
 
+@pytest.mark.parametrize("estimator", ["concrete", "categorical", "density"])
+def test_less_the_mean_of_the_other_draws_a_reward_that_is_the_same_for_all_labels_moves_nothing(estimator):
+    many = SCORES.expand(100, -1).clone().requires_grad_()
+    persuasion(many, torch.zeros(100, 3), temperature=0.5, samples=4, estimator=estimator, baseline=True).sum().backward()
+    assert many.grad.abs().max() < 1e-7
+
+
+def test_the_baseline_leaves_the_mean_gradient_of_plain_draws_as_it_is_and_narrows_it():
+    torch.manual_seed(0)
+    n, g, spread = 100_000, 3 - G, {}  # rewards far from 0
+    for baseline in (False, True):
+        many = SCORES.expand(n, -1).clone().requires_grad_()
+        given = {"temperature": 1.0, "samples": 4, "estimator": "categorical", "baseline": baseline}
+        persuasion(many, g.expand(n, -1), **given).sum().backward()
+        spread[baseline] = many.grad.std(0)
+        assert ((many.grad.mean(0) - exact(SCORES, g)[0]).abs() < 4 * spread[baseline] / math.sqrt(n)).all()
+    assert (spread[True] < spread[False]).all()
+
+
+def test_the_baseline_in_plain_loops():
+    scores, g = SCORES.float().expand(2, -1), torch.tensor([[1.0, -0.5, -2.0], [0.3, 2.0, 0.0]])
+    torch.manual_seed(1)
+    got = persuasion(scores, g, temperature=1.0, samples=3, estimator="categorical", baseline=True)
+    torch.manual_seed(1)
+    z, log_p = draw(scores, 3).z, torch.log_softmax(scores, -1)
+    for n in range(2):
+        r = [math.log(1 - torch.sigmoid(g[n, z[s, n]]).item()) for s in range(3)]
+        terms = [log_p[n, z[s, n]].item() * (r[s] - sum(r[o] for o in range(3) if o != s) / 2) for s in range(3)]
+        assert got[n].item() == pytest.approx(sum(terms) / 3, abs=1e-5)
+
+
 def test_no_gradient_reaches_the_discriminator():
     scores, g = SCORES.clone().requires_grad_(), G.clone().requires_grad_()
-    persuasion(scores, g, temperature=0.5, samples=3, estimator="concrete").sum().backward()
+    persuasion(scores, g, temperature=0.5, samples=3, estimator="concrete", baseline=False).sum().backward()
     assert g.grad is None
     assert scores.grad is not None
 
@@ -101,7 +134,7 @@ def test_persuasion_averages_over_draws_in_plain_loops():
     torch.manual_seed(3)
     scores, g = torch.randn(4, 3), torch.randn(4, 3)
     torch.manual_seed(1)
-    got = persuasion(scores, g, temperature=0.7, samples=5, estimator="concrete")
+    got = persuasion(scores, g, temperature=0.7, samples=5, estimator="concrete", baseline=False)
     torch.manual_seed(1)
     drawn = draw(scores, 5)
     for n in range(4):

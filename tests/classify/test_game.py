@@ -62,7 +62,7 @@ def test_updates_reach_the_equilibrium_on_a_table():
             y = torch.multinomial(p_u[0], 64, replacement=True, generator=rng)
             descend(g, detection(g.expand(64, -1), y, [(alpha, h.detach().expand(64, -1)), (1 - alpha, f.detach().expand(64, -1))], 8))
         for player, other, weight in ((f, h, 1 - alpha), (h, f, alpha)):
-            adversarial = persuasion(player, g, temperature=1.0, samples=256, estimator="categorical")
+            adversarial = persuasion(player, g, temperature=1.0, samples=256, estimator="categorical", baseline=False)
             descend(player, weight * adversarial + 0.1 * distillation(player, other, "kl"))
     for player in (h, f):
         assert torch.allclose(torch.softmax(player, -1), p_u, atol=0.08)  # the game goes round its end in small circles
@@ -104,7 +104,7 @@ def test_logs_of_a_discriminator_stay_finite():
     g, y = torch.tensor([[1e4, -1e4]]), torch.tensor([0])
     assert log_true(g, y).item() == 0
     assert log_made(g, y).item() == -1e4
-    assert torch.isfinite(persuasion(torch.zeros(1, 2), g, temperature=0.1, samples=4, estimator="concrete")).all()
+    assert torch.isfinite(persuasion(torch.zeros(1, 2), g, temperature=0.1, samples=4, estimator="concrete", baseline=False)).all()
 
 
 def test_turns_follow_algorithm_1():
