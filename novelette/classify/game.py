@@ -35,9 +35,9 @@ class Player:
     With bfloat16 it multiplies in that; weights, scores and what Adam does stay float32.
     """
 
-    def __init__(self, net: nn.Module, learning_rate: float, precision: Precision = "float32") -> None:
+    def __init__(self, net: nn.Module, learning_rate: float, precision: Precision = "float32", epsilon: float = 1e-8) -> None:
         self.net = convert_conv2d_weight_memory_format(net, torch.channels_last).train()  # a fifth less time, and the same scores
-        self.optimizer = Adam(net.parameters(), learning_rate, fused=True)
+        self.optimizer = Adam(net.parameters(), learning_rate, eps=epsilon, fused=True)
         self._short = precision == "bfloat16"
         self._still: tuple[int, Tensor] | None = None
 
@@ -75,7 +75,7 @@ class Taught(NamedTuple):
 def enter(chosen: Sequence[players.Player], images: Tensor, classes: int, recipe: Recipe, seed: int, device: torch.device) -> list[Player]:
     """Players for uint8 images (N, C, S, S), with initial weights.   Raises: InputError for a size that a network does not take."""
     nets = players.initial(images, classes, chosen, divide_widths=recipe.divide_widths, subtract_mean=recipe.subtract_mean, seed=seed)
-    return [Player(net.to(device), recipe.learning_rate, recipe.precision) for net in nets]
+    return [Player(net.to(device), recipe.learning_rate, recipe.precision, recipe.epsilon) for net in nets]
 
 
 def parts(playing: Mapping[str, Player]) -> dict[str, HasState]:

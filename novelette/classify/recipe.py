@@ -21,6 +21,7 @@ class Recipe(Augmentation, frozen=True, extra="forbid"):
     passes_c: int = setting(10, "over the pictures in an epoch, of the classifier", ge=1, le=1000)
     batch_size: int = setting(10, "pictures an update (the code: 10, 50 from 1,000 pictures on, 100 for 10,000)", ge=2, le=4096)
     learning_rate: float = setting(5e-4, "Adam's step size, of all networks", gt=0, le=1)
+    epsilon: float = setting(1e-4, "Adam's ε: gradients far below it, as of a game that is decided, make no full steps", gt=0, le=1)
     precision: Precision = setting("float32", "of products in training: float32 or bfloat16, faster where the processor has it (AMX, GPUs)")
 
     def passes(self) -> dict[Who, int]:
