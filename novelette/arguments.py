@@ -6,8 +6,9 @@ import functools
 import io
 import re
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import tyro
@@ -90,6 +91,22 @@ def parse(command: Callable[..., int], args: Sequence[str], name: str) -> int:
             return 0
         raise InputError(one_sentence(errors.getvalue(), name)) from None
     return command(*call[0], **call[1])
+
+
+def methods_usage(command: str, output: str, does: str | None, methods: Mapping[str, ModuleType], args: Sequence[str]) -> int:
+    """Print how a command is used whose method comes first, and the methods.
+
+    Args: command: as it is called.   output: the word for what it writes.   does: its docstring.   args: what was given without a method.
+    Raises: InputError where something else than a method, or a call for help, was given.
+    """
+    if args and args[0] not in ("-h", "--help"):
+        raise InputError(f"{command} METHOD SOURCE: the method comes first, one of {', '.join(methods)}")
+    print(f"usage: {command} METHOD SOURCE -o {output} ...\n")
+    print((does or "").splitlines()[0] + "\n")
+    for name, module in methods.items():
+        print(f"  {name:<10} {(module.__doc__ or '').splitlines()[0]}")
+    print(f"\n{command} METHOD --help lists the arguments, and the method's own settings with their ranges.")
+    return 0
 
 
 def spied(command: Callable[..., int], call: list[Any]) -> Callable[..., None]:

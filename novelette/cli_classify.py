@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from novelette.arguments import NO_CLASS_SETS, ClassSetOptions, Flag, Output, SourceName, as_dataclass, given_settings, parse
+from novelette.arguments import NO_CLASS_SETS, ClassSetOptions, Flag, Output, SourceName, as_dataclass, given_settings, methods_usage, parse
 from novelette.cli_train import saved, trained
 from novelette.errors import InputError
 from novelette.saying import STOPPED, say, skipped
@@ -32,7 +32,9 @@ def fit(args: Sequence[str]) -> int:
 
     novelette classify fit METHOD SOURCE -o OUT ...; novelette classify fit METHOD --help lists the method's own settings."""
     if not args or args[0].startswith("-"):
-        return _fit_usage(args)
+        from novelette.classify import METHODS
+
+        return methods_usage("novelette classify fit", "OUT", fit.__doc__, METHODS, args)
     from novelette.classify.fitting import find_method
 
     config_type = find_method(args[0]).Config
@@ -239,17 +241,4 @@ def _usage() -> int:
     for name, command in COMMANDS.items():
         print(f"  {name:<10} {(command.__doc__ or '').splitlines()[0]}")
     print("\nnovelette classify COMMAND --help lists a command's arguments.")
-    return 0
-
-
-def _fit_usage(args: Sequence[str]) -> int:
-    from novelette.classify import METHODS
-
-    if args and args[0] not in ("-h", "--help"):
-        raise InputError(f"novelette classify fit METHOD SOURCE: the method comes first, one of {', '.join(METHODS)}")
-    print("usage: novelette classify fit METHOD SOURCE -o OUT ...\n")
-    print((fit.__doc__ or "").splitlines()[0] + "\n")
-    for name, module in METHODS.items():
-        print(f"  {name:<10} {(module.__doc__ or '').splitlines()[0]}")
-    print("\nnovelette classify fit METHOD --help lists the arguments, and the method's own settings with their ranges.")
     return 0

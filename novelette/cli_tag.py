@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 
-from novelette.arguments import Flag, Output, SourceName, as_dataclass, given_settings, parse
+from novelette.arguments import Flag, Output, SourceName, as_dataclass, given_settings, methods_usage, parse
 from novelette.errors import InputError
 from novelette.saying import STOPPED, refuse_negative, skipped
 
@@ -39,7 +39,7 @@ def fit(args: Sequence[str]) -> int:
     from novelette.tags import METHODS
 
     if not args or args[0].startswith("-"):
-        return _usage(args)
+        return methods_usage("novelette tag fit", "TAGGER", fit.__doc__, METHODS, args)
     if args[0] not in METHODS:
         raise InputError(f"there is no method {args[0]!r} of taggers: choose one of {', '.join(METHODS)}")
     from novelette.tags.features import Look
@@ -199,16 +199,3 @@ def _csv(names: list[str], found: list[list[tuple[str, float]]]) -> str:
 def _jsonl(names: list[str], found: list[list[tuple[str, float]]]) -> str:
     rows = ({"file": name, "tags": [{"tag": tag, "score": score} for tag, score in own]} for name, own in zip(names, found, strict=True))
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def _usage(args: Sequence[str]) -> int:
-    from novelette.tags import METHODS
-
-    if args and args[0] not in ("-h", "--help"):
-        raise InputError(f"novelette tag fit METHOD SOURCE: the method comes first, one of {', '.join(METHODS)}")
-    print("usage: novelette tag fit METHOD SOURCE -o TAGGER ...\n")
-    print((fit.__doc__ or "").splitlines()[0] + "\n")
-    for name, module in METHODS.items():
-        print(f"  {name:<6} {(module.__doc__ or '').splitlines()[0]}")
-    print("\nnovelette tag fit METHOD --help lists the arguments, and the method's own settings with their ranges.")
-    return 0

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from novelette.arguments import NO_SETS, Flag, Output, SetOptions, SourceName, as_dataclass, given_settings, parse
+from novelette.arguments import NO_SETS, Flag, Output, SetOptions, SourceName, as_dataclass, given_settings, methods_usage, parse
 from novelette.errors import InputError
 from novelette.saying import STOPPED, say, skipped, threshold_words
 
@@ -17,7 +17,9 @@ def fit(args: Sequence[str]) -> int:
 
     novelette fit METHOD SOURCE -o OUT ...; novelette fit METHOD --help lists the method's own settings."""
     if not args or args[0].startswith("-"):
-        return _fit_usage(args)
+        from novelette.methods import METHODS
+
+        return methods_usage("novelette fit", "OUT", fit.__doc__, METHODS, args)
     from novelette.fitting import find_method
 
     module = find_method(args[0])
@@ -197,16 +199,3 @@ def saved(save: Callable[[Path], Any], work: Path) -> None:
         save(work / LOG)
     except InputError as error:
         raise InputError(f"{error}; make room, then give the same command with --resume" if work.exists() else str(error)) from error
-
-
-def _fit_usage(args: Sequence[str]) -> int:
-    from novelette.methods import METHODS
-
-    if args and args[0] not in ("-h", "--help"):
-        raise InputError(f"novelette fit METHOD SOURCE: the method comes first, one of {', '.join(METHODS)}")
-    print("usage: novelette fit METHOD SOURCE -o OUT ...\n")
-    print((fit.__doc__ or "").splitlines()[0] + "\n")
-    for name, module in METHODS.items():
-        print(f"  {name:<10} {(module.__doc__ or '').splitlines()[0]}")
-    print("\nnovelette fit METHOD --help lists the arguments, and the method's own settings with their ranges.")
-    return 0

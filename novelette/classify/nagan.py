@@ -8,25 +8,19 @@ from novelette.classify.concrete import Estimator
 from novelette.classify.game import Taught, Turns, enter
 from novelette.classify.pictures import Pictures
 from novelette.classify.players import Player
-from novelette.classify.recipe import QUICK, Recipe, Who
+from novelette.classify.recipe import QUICK, Recipe, Rewards, Who
 from novelette.settings import setting
 from novelette.training import Run
 
 PAPER = "Wang, Zhang, Sun, Qi: KDGAN, knowledge distillation with generative adversarial networks (NeurIPS 2018), section 3.1"
 
 
-class Config(Recipe, frozen=True, extra="forbid"):
+class Config(Rewards, Recipe, frozen=True, extra="forbid"):
     """Settings that KDGAN has as well are as they are there, but for the estimator: plain draws, as in IRGAN, which this adapts."""
 
     discriminator: Player = setting("lenet", "the discriminator's network")
     passes_d: int = setting(20, "over the pictures in an epoch, of the discriminator", ge=1, le=1000)
-    samples: int = setting(25, "labels that the classifier draws for a picture", ge=2, le=10_000)
     estimator: Estimator = setting("categorical", "how rewards move scores: concrete (Gumbel-Max), density, or categorical (without)")
-    baseline: bool = setting(
-        True, "take from a reward the mean of those of the picture's other draws; off: the paper's rewards as they are"
-    )
-    temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
-    last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
 
     def passes(self) -> dict[Who, int]:
         return {"d": self.passes_d, "c": self.passes_c}

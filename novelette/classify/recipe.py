@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from novelette.classify import players
 from novelette.classify.pictures import Augmentation
 from novelette.settings import setting
@@ -33,6 +35,20 @@ class WithTeacher(Recipe, frozen=True, extra="forbid"):
     """A method whose classifier learns from a network that is not kept."""
 
     teacher: players.Player = setting("lenet", "the teacher's network, and the discriminator's where there is one")
+
+
+class Rewards(BaseModel, frozen=True, extra="forbid"):
+    """How players that draw labels learn from what a discriminator says of them.
+
+    Deviation: the paper's rewards have no baseline (docs/classify.md tells why ours have).
+    """
+
+    samples: int = setting(25, "labels that a player draws for a picture", ge=2, le=10_000)
+    baseline: bool = setting(
+        True, "take from a reward the mean of those of the picture's other draws; off: the paper's rewards as they are"
+    )
+    temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
+    last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
 
 
 QUICK: dict[str, Any] = {"divide_widths": 8, "learning_rate": 5e-3, "pretraining": 20, "epochs": 2, "passes_c": 1}  # for tests

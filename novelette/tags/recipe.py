@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from novelette.classify.recipe import Who
+from novelette.classify.recipe import Rewards, Who
 from novelette.settings import setting
 
 
@@ -23,18 +23,13 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
         return {"c": self.passes_c}
 
 
-class Game(Recipe, frozen=True, extra="forbid"):
+class Game(Rewards, Recipe, frozen=True, extra="forbid"):
     """A method with players that read text, which are not kept."""
 
     width: int = setting(256, "of the features of picture and text that a reading player multiplies", ge=1, le=4096)
     reading_rate: float = setting(1e-3, "Adam's step size of the networks that read", gt=0, le=1)
     passes_d: int = setting(1, "over the pictures in an epoch, of the discriminator", ge=1, le=1000)
     samples: int = setting(5, "tags that a player draws for a picture", ge=2, le=10_000)
-    baseline: bool = setting(
-        True, "take from a reward the mean of those of the picture's other draws; off: the paper's rewards as they are"
-    )
-    temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
-    last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
 
 
 QUICK: dict[str, Any] = {"learning_rate": 1e-2, "pretraining": 10, "epochs": 2, "passes_c": 1, "batch_size": 10}  # for tests
