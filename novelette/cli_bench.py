@@ -1,0 +1,73 @@
+"""Grids of runs and the pages of what they left: `novelette bench` and `table`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import Positional, UseAppendAction, arg
+
+from novelette.errors import InputError
+
+
+def bench(
+    file: Annotated[Positional[Path], arg(metavar="FILE")],
+    results: Path = Path("results"),
+    data_root: UseAppendAction[tuple[Path, ...]] = (),
+    jobs: int = 1,
+    engine: Literal["joblib", "ray"] = "joblib",
+    address: Annotated[str | None, arg(metavar="HOST:PORT")] = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "cpu",
+) -> int:
+    """Run a grid of (class, seed, detector) by a protocol, or of classifiers; what has a record is not run again. Then print its table.
+
+    Args:
+        file: a bench file, such as benchmarks/mnist-small.toml.
+        results: a folder for the records.
+        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
+        jobs: processes at a time, on a cluster those of all machines together. (from 1 to 256)
+        engine: joblib runs processes on this machine, ray on a Ray cluster, which needs novelette[cluster].
+        address: of the cluster's head, with --engine ray; without it Ray runs on this machine.
+        device: where to train.
+    """
+    from novelette.bench.engine import run_bench
+    from novelette.bench.found import find
+    from novelette.bench.table import table as table_of
+    from novelette.classify import grid, pages
+
+    if not 1 <= jobs <= 256:
+        raise InputError(f"--jobs {jobs} is not from 1 to 256")
+    where: Any = {"data_roots": data_root, "jobs": jobs, "engine": engine, "address": address, "device": device, "bar": True}
+    if grid.is_grid(file):
+        of_classifiers = grid.read_grid(file)
+        records = grid.run_grid(of_classifiers, results, **where)
+        print(pages.table(of_classifiers, records))
+    else:
+        found = find(file, results)
+        records = run_bench(found.bench, results, **where)
+        print(table_of(found.bench, records, found.rows_beside))
+    return 1 if any("error" in record for record in records) else 0
+
+
+def table(
+    name: Annotated[Positional[str], arg(metavar="NAME")],
+    benchmarks: Path = Path("benchmarks"),
+    results: Path = Path("results"),
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+) -> int:
+    """Show what the records of a bench hold: tables beside the printed figures, and plots. Nothing is trained.
+
+    Args:
+        name: of a bench, or of a page that names several, in the folder of --benchmarks, without .toml.
+        benchmarks: the folder of bench files.
+        results: the folder of records.
+        output: a folder for the page, NAME.md, and its plots, NAME-*.svg and .png; printed as Markdown without plots if not given.
+    """
+    from novelette.bench.page import make, text_of, write
+    from novelette.classify import pages
+
+    page = (pages.make if pages.of_classifiers(name, benchmarks) else make)(name, benchmarks, results)
+    if output is None:
+        print(text_of(page, figures=False), end="")
+    else:
+        paths = write(page, output)
+        print(f"{paths[-1]}: {len(paths) // 2} plots beside it, each as .svg and .png")
+    return 0

@@ -1,0 +1,177 @@
+"""What is done with a detector that stands: `novelette calibrate`, `score`, `evaluate` and `info`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName
+from novelette.errors import InputError
+from novelette.saying import refuse_negative, say, skipped, threshold_words
+
+
+def calibrate(
+    detector: DetectorPath,
+    source: SourceName,
+    false_alarm_rate: float | None = None,
+    miss_cost: float | None = None,
+    novel_prior: float | None = None,
+    sets: SetOptions = NO_SETS,
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    force: Flag = False,
+) -> int:
+    """Set a detector's threshold anew from normal pictures that it was not trained on, without refitting.
+
+    With --miss-cost and --novel-prior SOURCE is labelled, as for novelette evaluate, and the threshold is the one of least expected cost.
+
+    Args:
+        detector: made by novelette fit; changed in place, unless -o is given.
+        source: normal pictures, or labelled ones; those that training saw are left out.
+        false_alarm_rate: the part of normal pictures that may be called novel, 0.05 unless given. (above 0 below 1)
+        miss_cost: how many false alarms a missed novel picture is as bad as. (above 0)
+        novel_prior: the part of all pictures to come that is novel. (above 0 below 1)
+        output: write the recalibrated detector here instead.
+        force: replace a detector that stands at -o.
+    """
+    from novelette import store
+    from novelette.costs import calibrate_by_cost, cost_words
+    from novelette.fitting import calibrate_detector, missing_words
+    from novelette.words import counted
+
+    by_cost = miss_cost is not None or novel_prior is not None
+    if by_cost and (miss_cost is None or novel_prior is None or false_alarm_rate is not None):
+        raise InputError("--miss-cost and --novel-prior go together, and take the place of --false-alarm-rate")
+    rate = 0.05 if false_alarm_rate is None else false_alarm_rate
+    if not 0 < rate < 1:
+        raise InputError(f"--false-alarm-rate {rate:g} is not between 0 and 1")
+    loaded = store.load(detector)
+    store.check_output(output or detector, force=force or output is None)
+    if miss_cost is not None and novel_prior is not None:
+        weighing = {"miss_cost": miss_cost, "novel_prior": novel_prior}
+        changed, weighed, unreadable = calibrate_by_cost(loaded, source, sets.where(), **weighing, bar=True)
+        path = store.save(changed, output or detector, force=force or output is None, log=detector / store.LOG)
+        print(f"{path}: calibrated on {counted(weighed.normal, 'normal picture')} and {weighed.novel:,} novel")
+        print(cost_words(changed, weighed))
+        return skipped(unreadable)
+    changed, unreadable = calibrate_detector(loaded, source, sets.where(), rate, bar=True)
+    if output is None and changed.threshold is None and loaded.threshold is not None:
+        raise InputError(f"{missing_words(changed)}; {detector} keeps its old threshold")
+    log = detector / store.LOG
+    path = store.save(changed, output or detector, force=force or output is None, log=log)
+    print(f"{path}: calibrated on {counted(len(changed.calibration), 'picture')}")
+    print(missing_words(changed) or threshold_words(changed))
+    return skipped(unreadable)
+
+
+def score(
+    detector: DetectorPath,
+    source: SourceName,
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    heatmaps: Path | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "cpu",
+    threads: int | None = None,
+    batch_size: int | None = None,
+    force: Flag = False,
+) -> int:
+    """Score new pictures: how novel each is, its p-value, and whether it is called novel.
+
+    Args:
+        detector: made by novelette fit, distill or export; a bundle is scored without torch.
+        source: a folder, one picture, or an .npy or .npz array.
+        output: a .csv or .jsonl file with path, score, p_value, novel, in the pictures' order; printed as CSV without it.
+        heatmaps: a folder for a picture each with what is novel in it laid over.
+        device: where to compute; a bundle is scored on the CPU.
+        threads: of a bundle: how many batches are scored at a time; as many as there are cores unless given.
+        batch_size: of a bundle: images scored at a time by a thread; 256 unless given.
+        force: replace the files that are there.
+    """
+    from novelette import outputs
+    from novelette.cli_deploy import opened
+    from novelette.data.sources import open_source
+
+    outputs.check(output, heatmaps, force=force)
+    loaded = opened(detector, device, threads, batch_size)
+    pictures = open_source(source)
+    predictions = loaded.predict(pictures, bar=True)
+    if output is not None:
+        outputs.write(predictions, output)
+        print(f"{output}: {outputs.summary(predictions)}")
+    elif len(predictions.names) == len(pictures) == 1:
+        print(outputs.sentence(predictions, 0))
+    else:
+        sys.stdout.write(outputs.csv_text(predictions))
+    if heatmaps is not None:
+        count = outputs.write_heatmaps(loaded, pictures, heatmaps, bar=True)
+        say(f"{heatmaps}: {count:,} heat maps")
+    return skipped(predictions.unreadable)
+
+
+def evaluate(
+    detector: DetectorPath,
+    source: SourceName,
+    sets: SetOptions = NO_SETS,
+    train: str | None = None,
+    output: Annotated[Path | None, arg(aliases=["-o"])] = None,
+    json_: Annotated[Flag, arg(name="json")] = False,
+    seed: int = 0,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "cpu",
+    force: Flag = False,
+) -> int:
+    """Measure a detector on labelled pictures, with plain k-nearest-neighbours on the same pictures beside it.
+
+    Args:
+        detector: made by novelette fit, distill or export.
+        source: a folder with normal/ (or good/) and any others, such as novel/; or a named set with --normal.
+        train: the normal pictures that the neighbours are; those that the detector was fitted on unless given.
+        output: a folder for a report, one HTML page.
+        json_: print one JSON object.
+        seed: of the bootstrap interval.
+        device: where to compute; a bundle is scored on the CPU.
+        force: replace the report that is there.
+    """
+    from novelette import outputs
+    from novelette.cli_deploy import opened
+    from novelette.evaluating import evaluate_detector
+    from novelette.report import write_report
+    from novelette.runtime import Runtime
+    from novelette.shipped import Shipped
+    from novelette.verdict import verdict
+
+    refuse_negative("--seed", seed)
+    outputs.check_report(output, force=force)
+    found = opened(detector, device, None, None)
+    loaded = Shipped(found) if isinstance(found, Runtime) else found
+    evaluation, selection = evaluate_detector(loaded, source, sets.where(), train, seed=seed, bar=True)
+    if json_:
+        print(json.dumps(evaluation.to_json()))
+    else:
+        for finding in verdict(loaded, evaluation):
+            print(finding.text.replace("*", ""))
+        if evaluation.pixel_auroc is not None:
+            print(f"Its heat maps find the pixels of {evaluation.n_masks:,} masks with AUROC {evaluation.pixel_auroc:.3f}.")
+    if output is not None:
+        page = write_report(output, loaded, evaluation, selection.source, title=f"{detector.name} on {selection.title}")
+        say(f"report: {page}")
+    return skipped(evaluation.unreadable)
+
+
+def info(detector: DetectorPath, json_: Annotated[Flag, arg(name="json")] = False) -> int:
+    """Say what a detector or a classifier is: method, size, cost, speed, calibration, origin, and its teacher beside it.
+
+    Args:
+        detector: made by novelette fit, distill, classify fit or export.
+        json_: print one JSON object.
+    """
+    from novelette.bundle import is_bundle
+
+    if is_bundle(detector):
+        from novelette.bundle import describe, lines
+    elif (detector / "classifier.json").exists():
+        from novelette.classify.info import describe, lines
+    else:
+        from novelette.info import describe, lines
+    said = describe(detector)
+    print(json.dumps(said) if json_ else "\n".join(lines(said)))
+    return 0
