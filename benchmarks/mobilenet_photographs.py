@@ -21,7 +21,7 @@ from novelette.bench.engine import commit
 from novelette.data.images import Preprocessing, as_tensor, load
 from novelette.data.sources import FolderSource
 from novelette.metrics import auroc
-from novelette.perceptual import NETWORKS, Perceptual
+from novelette.perceptual import Perceptual
 from novelette.perceptual.weights import PUBLIC, found, load_weights, read
 
 NAME = "mobilenet-0.25"
@@ -37,9 +37,8 @@ WORDS = {  # what captions say: ImageNet's numbers
 
 def probabilities(files: list[str], folder: Path) -> np.ndarray:
     """Of ImageNet's classes, (N, 1000): global average, `conv_preds`, softmax."""
-    network = NETWORKS[NAME]
     net = Perceptual(NAME, "block-13").eval()
-    net.layers.load_state_dict(load_weights(NAME, network, "block-13")[0])
+    net.layers.load_state_dict(load_weights(NAME, "block-13").state)
     path = found(NAME)
     if path is None:
         raise SystemExit(f"the weights of {PUBLIC[NAME].title} are in no data root")

@@ -108,7 +108,7 @@ def main() -> None:
     pictures = {"photographs, 64 px": images(open_source(given.photographs), 64, given.at_most), f"{named.title}, 32 px": cifar}
     found = {title: {name: left(x, measure) for name, measure in measures(net).items()} for title, x in pictures.items()}
     layers = {(given.network, given.layer): f"{given.network}, {given.layer}", ("vgg-19", "relu4_2"): "vgg-19, relu4_2"}
-    tables = {title: filter_table(*layer, least=0)[1].flatten() for layer, title in layers.items()}
+    tables = {title: filter_table(*layer)[1] for layer, title in layers.items()}
     for plot in (contrast_plot(found), spread_plot(tables)):
         for content, form in zip(draw(plot), ("svg", "png"), strict=True):
             write_whole(given.output / f"perceptual-{plot.name}.{form}", content)

@@ -1,10 +1,11 @@
 """The mean and the spread of each filter of perceptual networks over a folder of photographs, as novelette/perceptual/tables.safetensors.
 
-    python benchmarks/perceptual_tables.py PHOTOGRAPHS -o tables.safetensors [--networks mobilenet-0.25 mobilenet-1.0]
+    python benchmarks/perceptual_tables.py PHOTOGRAPHS -o tables.safetensors [--networks mobilenet-0.25 mobilenet-1.0] [--weights FILE]
 
 Every layer of a network, on the middle square of every photograph at 224 px, the size that the networks were trained at. Tables that
 stand in the file already and are not computed anew stay. The package's own are of 1,000 photographs of Flickr8k for the MobileNets; for
-VGG-19 it has the ones that PIAD's authors measured on ImageNet (`--vgg FILE`: their dict of layers, such as r42 for relu4_2).
+VGG-19 it has the ones that PIAD's authors measured on ImageNet (`--vgg FILE`: their dict of layers, such as r42 for relu4_2). A file of
+one's own, say of weights of one's own (`--weights`), goes to `novelette fit piad --filter-table`.
 """
 
 import argparse
@@ -36,12 +37,12 @@ def images(folder: str, name: str) -> Iterator[Tensor]:
             yield from (as_tensor(part) for part in torch.from_numpy(chunk.pixels[:, 0]).split(25))
 
 
-def tables(name: str, folder: str) -> dict[str, Tensor]:
+def tables(name: str, folder: str, weights: str = "") -> dict[str, Tensor]:
     """μ and σ of every layer of a network, in one pass through its deepest."""
     network = NETWORKS[name]
     deepest = network.names[-1]
     made = Perceptual(name, deepest).eval()
-    made.layers.load_state_dict(load_weights(name, network, deepest)[0])
+    made.layers.load_state_dict(load_weights(name, deepest, weights).state)
     statistics = {layer: Statistics() for layer in network.names}
 
     def note(layer: str, module: Any, inputs: Any, out: Tensor) -> None:
@@ -74,11 +75,12 @@ def main() -> None:
     parser.add_argument("photographs")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--networks", nargs="*", default=[], choices=NETWORKS)
+    parser.add_argument("--weights", default="", help="of the one network that is named")
     parser.add_argument("--vgg", type=Path)
     given = parser.parse_args()
     found = load_file(given.output) if given.output.exists() else {}
     for name in given.networks:
-        found |= tables(name, given.photographs)
+        found |= tables(name, given.photographs, given.weights)
     found |= of_authors(given.vgg) if given.vgg else {}
     save_file(dict(sorted(found.items())), given.output)
     print(f"{given.output}: {', '.join(sorted({key.split('/')[0] for key in found}))}")

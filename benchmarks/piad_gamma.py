@@ -1,6 +1,6 @@
-"""Do gradient-normalizing weights make PIAD's two losses pull alike? A short run of Table 1 on one class of CIFAR-10, measured as it goes.
+"""Do gradient-normalizing weights make PIAD's two losses pull alike? A run of Table 1 on one class of CIFAR-10, measured as it goes.
 
-    python benchmarks/piad_gamma.py [--normal automobile] [--steps 240] [--smoothing 0.05] [--history 200] [--data-root DIR]
+    python benchmarks/piad_gamma.py [--normal automobile] [--steps 2500] [--smoothing 0.3] [--history 5] [--data-root DIR]
         [--results results]
 
 Every twenty steps, on pictures that γ has not been measured on: the gradients' norms, layer by layer, and how many times larger the
@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from novelette.balance import gradient_norms
 from novelette.bench.engine import commit, prepared
 from novelette.data.named import class_index, load_named
 from novelette.methods.piad import Config, Looking, Piad
@@ -30,14 +29,10 @@ EVERY = 20
 
 def measured(made: Piad, x: Tensor) -> dict[str, dict[str, float]]:
     """Of images (B, C, S, S), by network: γ, and the ratio of gradients over layers, its mean and quartiles, and of the whole network."""
-    code = made.net.encode(x)
-    l_rec = made.looking(x, made.net.generate(code)).mean()
-    l_adv = {"e": -made.critic_z(code).mean(), "g": -made.critic_x(made.net.generate(made.latents(len(x)))).mean()}
-    found = {}
-    for name, net in (("e", made.net.encode), ("g", made.net.generate)):
-        layers = [layer.weight for layer in net.modules() if isinstance(layer, nn.Conv2d)]
-        adv, rec = (gradient_norms(torch.autograd.grad(l, layers, retain_graph=True), "l2") for l in (l_adv[name], l_rec))
-        gamma = made.gamma(name)
+    _, _, l_rec, l_adv = made.losses(x)
+    norms, found = made.gradient_norms(l_rec, l_adv), {}
+    for name in ("e", "g"):
+        adv, rec, gamma = norms[f"adv_{name}"], norms[f"rec_{name}"], made.gamma(name)
         ratio = adv / (gamma * rec)
         whole = adv.square().sum().sqrt() / (gamma * rec.square().sum().sqrt())
         low, high = ratio.quantile(torch.tensor([0.25, 0.75])).tolist()
@@ -49,14 +44,14 @@ def measured(made: Piad, x: Tensor) -> dict[str, dict[str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--normal", default="automobile")
-    parser.add_argument("--steps", type=int, default=240)
-    parser.add_argument("--smoothing", type=float, default=0.05)
-    parser.add_argument("--history", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--smoothing", type=float, default=0.3)
+    parser.add_argument("--history", type=int, default=5)
     parser.add_argument("--data-root", type=Path, action="append", default=[])
     parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    config = Config(batch_size=16, balance_every=EVERY, smoothing=given.smoothing, history=given.history)
+    config = Config(steps=given.steps, balance_every=EVERY, smoothing=given.smoothing, history=given.history)
     began_at, named = commit(), load_named("cifar10", data_roots=given.data_root)
     normal = named.is_train & (named.labels == class_index(named, given.normal))
     images = torch.from_numpy(prepared(named, 32)[normal])

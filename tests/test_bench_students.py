@@ -193,6 +193,19 @@ def test_weights_are_kept_of_teachers_alone(tmp_path):
     assert len(list((tmp_path / engine.MODELS).iterdir())) == 1
 
 
+def test_weights_of_every_detector_are_kept_where_the_bench_says_so(tmp_path):
+    other = Entry(label="no teacher", method="ede-gan", config={"widths": "1", "latent": 4, "steps": 2})
+    engine.run_bench(bench(detectors=(TEACHER, other), classes=("3",), keep=True), tmp_path)
+    assert len(list((tmp_path / engine.MODELS).iterdir())) == 2
+
+
+def test_a_students_record_says_by_whose_eyes_its_teacher_saw(tmp_path):
+    teacher = Entry(label="T", method="feature-knn", config={"layer": "block-2", "side": 0})
+    student = Student(label="S", teacher="T", config={"widths": "1", "latent": 4, "steps": 2})
+    of_teacher, of_student = engine.run_bench(bench(student, teacher=teacher, classes=("3",)), tmp_path)
+    assert of_student["teacher's perceptual"] == of_teacher["perceptual"]
+
+
 def test_a_stack_of_two_gives_what_one_by_one_gives(ran, tmp_path):
     """The same teachers' weights, so that only the students are stacked."""
     folder = copied(ran, tmp_path)

@@ -1,5 +1,7 @@
 """Pretrained networks: their layers against plain loops, TensorFlow's padding, their tables, and how a weight file can be wrong."""
 
+import dataclasses
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -8,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 from made_weights import made_arrays
+from PIL import Image
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_tensors
 
 from novelette.accounting import count
 from novelette.data import download
@@ -19,7 +23,7 @@ from novelette.data.sources import FolderSource
 from novelette.errors import InputError
 from novelette.perceptual import NETWORKS, Perceptual, check_layer, load, weights
 from novelette.perceptual.networks import BN_EPS, ConvSame, same_padding
-from novelette.perceptual.tables import LEAST_STD, Statistics, filter_table
+from novelette.perceptual.tables import LEAST_STD, Statistics, filter_table, raised
 from novelette.perceptual.weights import PUBLIC, contents_sha256, load_weights, read
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -153,9 +157,9 @@ def test_statistics_are_the_mean_and_the_spread_of_each_filter_over_positions_an
 @every_layer
 def test_every_layer_has_its_table(name, layer):
     mean, std = filter_table(name, layer)
-    assert mean.shape == std.shape == (1, NETWORKS[name].channels(layer), 1, 1)
+    assert mean.shape == std.shape == (NETWORKS[name].channels(layer),)
     assert (mean >= 0).all()  # of what comes out of a ReLU
-    assert std.min() > 0.9 * LEAST_STD * std.mean()
+    assert raised(std).min() > 0.9 * LEAST_STD * std.mean()
 
 
 # Weight files
@@ -193,9 +197,66 @@ def test_weights_other_than_the_public_ones_are_told(tmp_path):
     assert title == f"{MOBILE}, other weights than the public ones ({contents_sha256(made_arrays())[:12]})"
 
 
+def test_filters_are_the_packages_only_of_the_public_weights(tmp_path, monkeypatch):
+    mine, images = npz(tmp_path / "w.npz"), torch.randint(0, 256, (9, 3, 32, 32), dtype=torch.uint8)
+    net, _ = load(MOBILE, "block-2", 32, mine)
+    assert (net.mean == 0).all()
+    assert (net.std == 1).all()
+    public = dataclasses.replace(PUBLIC[MOBILE], sha256=contents_sha256(made_arrays()))
+    monkeypatch.setattr(weights, "PUBLIC", {MOBILE: public})
+    net, title = load(MOBILE, "block-2", 32, mine, images=images)
+    mean, std = filter_table(MOBILE, "block-2")
+    assert title == public.title
+    torch.testing.assert_close(net.mean.flatten(), mean)
+    torch.testing.assert_close(net.std.flatten(), raised(std))
+
+
+def test_filters_of_other_weights_are_measured_over_the_training_pictures(tmp_path):
+    images = torch.randint(0, 256, (60, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    net, title = load(MOBILE, "block-2", 32, npz(tmp_path / "w.npz"), images=images)
+    with torch.inference_mode():
+        f = net(as_tensor(images)).double()
+    torch.testing.assert_close(net.mean.flatten().double(), f.mean((0, 2, 3)), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(net.std.flatten(), raised(f.std((0, 2, 3), unbiased=False).float()), rtol=1e-4, atol=1e-5)
+    assert title.endswith("filters of the training pictures")
+
+
+def test_filters_can_be_given(tmp_path):
+    mean = torch.arange(float(NETWORKS[MOBILE].channels("block-2")))
+    std = mean + 10
+    save_tensors({f"{MOBILE}/block-2/mean": mean, f"{MOBILE}/block-2/std": std}, tmp_path / "t.safetensors")
+    net, title = load(MOBILE, "block-2", 32, npz(tmp_path / "w.npz"), table=str(tmp_path / "t.safetensors"))
+    assert (net.mean.flatten().tolist(), net.std.flatten().tolist()) == (mean.tolist(), std.tolist())
+    assert title.endswith("filters of t.safetensors")
+    for table in ("no.safetensors", "w.npz"):
+        with pytest.raises(InputError, match=f"--filter-table .*{table} cannot be read"):
+            load(MOBILE, "block-2", 32, str(tmp_path / "w.npz"), table=str(tmp_path / table))
+    with pytest.raises(InputError, match=r"t.safetensors has no block-3 of mobilenet-0.25"):
+        load(MOBILE, "block-3", 32, str(tmp_path / "w.npz"), table=str(tmp_path / "t.safetensors"))
+
+
+def test_the_script_measures_every_layer_of_a_folder(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("tables", Path(__file__).parents[1] / "benchmarks" / "perceptual_tables.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
+    (tmp_path / "photographs").mkdir()
+    for i, picture in enumerate(pixels):
+        Image.fromarray(picture).save(tmp_path / "photographs" / f"{i}.png")
+    mine, out = npz(tmp_path / "w.npz"), tmp_path / "t.safetensors"
+    monkeypatch.setattr("sys.argv", ["t", str(tmp_path / "photographs"), "-o", str(out), "--networks", MOBILE, "--weights", mine])
+    script.main()
+    net, _ = load(MOBILE, "block-2", 224, mine, images=torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()))
+    mean, std = filter_table(MOBILE, "block-2", str(out))
+    torch.testing.assert_close(net.mean.flatten(), mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(net.std.flatten(), raised(std), rtol=1e-4, atol=1e-5)
+    for layer in NETWORKS[MOBILE].names:
+        assert len(filter_table(MOBILE, layer, str(out))[0]) == NETWORKS[MOBILE].channels(layer)
+
+
 def refused(given, says, layer="block-5", name=MOBILE):
     with pytest.raises(InputError) as told:
-        load_weights(name, NETWORKS[name], layer, str(given))
+        load_weights(name, layer, str(given))
     sentence = str(told.value)
     assert "\n" not in sentence
     for words in says:
@@ -272,7 +333,7 @@ def test_vggs_file_whose_name_states_another_checksum(tmp_path):
     torch.save({name: torch.from_numpy(value) for name, value in made_arrays("vgg-19", "relu1_1").items()}, path)
     refused(path, ["is damaged: it has another checksum than the one in its name", "download.pytorch.org"], "relu1_1", "vgg-19")
     path.rename(tmp_path / "mine.pth")
-    _, title = load_weights("vgg-19", NETWORKS["vgg-19"], "relu1_1", str(tmp_path / "mine.pth"))
+    _, title, _ = load_weights("vgg-19", "relu1_1", str(tmp_path / "mine.pth"))
     assert title.startswith("vgg-19, other weights")
 
 
@@ -329,11 +390,11 @@ def test_a_download_with_the_right_checksum_is_kept_and_found_again(nowhere, mon
     right = contents_sha256(made_arrays())
     mine = weights.Public("mine", PUBLIC[MOBILE].places, "nowhere", right, Download(PUBLIC[MOBILE].download.folder, files))
     monkeypatch.setattr(weights, "PUBLIC", {MOBILE: mine})
-    state, title = load_weights(MOBILE, NETWORKS[MOBILE], "block-5")
+    state, title, _ = load_weights(MOBILE, "block-5")
     assert (title, set(state)) == ("mine", set(NETWORKS[MOBILE].layers("block-5").state_dict()))
     assert (nowhere / "cache" / "novelette" / "models" / "mobilenet_v1_0.25_224" / MARKER).exists()
     monkeypatch.setattr(download, "_fetch_file", lambda *_: pytest.fail("it is there"))
-    assert load_weights(MOBILE, NETWORKS[MOBILE], "block-5")[1] == "mine"
+    assert load_weights(MOBILE, "block-5")[1] == "mine"
 
 
 def test_images_smaller_than_the_stride_are_refused_with_both_numbers(tmp_path):
@@ -356,7 +417,7 @@ def test_the_shared_files_are_the_public_weights(name):
     path = SHARED / PUBLIC[name].places[0]
     if not path.is_file():
         pytest.skip("needs the weights in ../shared/data/models")
-    assert load_weights(name, NETWORKS[name], "conv1", str(path))[1] == PUBLIC[name].title
+    assert load_weights(name, "conv1", str(path))[1] == PUBLIC[name].title
 
 
 def test_the_complete_network_knows_dogs_when_it_sees_them():

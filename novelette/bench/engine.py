@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensor_bytes
 
@@ -32,7 +33,7 @@ from novelette.store import check_writable
 from novelette.training import Interrupted, pick_device
 from novelette.training import Run as Training
 
-MODELS = ".models"  # below the results: teachers' weights
+MODELS = ".models"  # below the results: weights of teachers, and of benches that keep them
 SPLITS: dict[str, Callable[..., Split]] = {
     **PROTOCOLS,
     "held-out": held_out,
@@ -155,7 +156,7 @@ def trained(bench: Bench, runs: list[Run], images: list[torch.Tensor], known: Kn
     """The scorers of one stack's runs: fitted, or taught by the teachers that were kept. A teacher of the bench is kept in turn."""
     config, seeds = runs[0].config, [run.seed * 1000 + run.number for run in runs]
     if isinstance(config, scores.Config):
-        teacher = kept(runs[0].teacher, bench, known, images[0])
+        teacher = kept(runs[0].teacher, bench, known, images[0], training)
         channels, size = images[0].shape[1:3]
         student, _ = scores.distil(teacher, images[0], config, channels=channels, size=size, seed=seeds[0], device=device, run=training)
         return [student]
@@ -163,7 +164,7 @@ def trained(bench: Bench, runs: list[Run], images: list[torch.Tensor], known: Kn
         teachers = {}
         for m, run in enumerate(runs):
             try:
-                teachers[m] = kept(run.teacher, bench, known, images[m])
+                teachers[m] = kept(run.teacher, bench, known, images[m], training)
             except Exception as error:  # those beside it have theirs
                 training.failed[m] = error
         return taught(teachers, images, config, seeds, device, training) if teachers else [None] * len(runs)
@@ -173,10 +174,10 @@ def trained(bench: Bench, runs: list[Run], images: list[torch.Tensor], known: Kn
     else:
         labels = torch.from_numpy(known.labels[known.split(bench, runs[0]).train])
         scorers = [method.fit(images[0], config, labels=labels, seed=seeds[0], device=device, run=training)]
-    if any(student.teacher == runs[0].entry.label for student in bench.students):
+    if bench.keep or any(student.teacher == runs[0].entry.label for student in bench.students):
         for m, (run, scorer) in enumerate(zip(runs, scorers, strict=True)):
             if m not in training.failed:
-                write_whole(known.models / run.weights_file(bench, known.title), tensor_bytes(scorer.state()))
+                write_whole(known.models / run.weights_file(bench, known.title), tensor_bytes(scorer.state(), training.notes))
     return scorers
 
 
@@ -203,13 +204,23 @@ def taught(
     return [student_of.get(m) for m in range(len(images))]
 
 
-def kept(teacher: Run | None, bench: Bench, known: Known, images: torch.Tensor) -> Any:
-    """A teacher's scorer, from its file. Raises: InputError when its training failed, so that there is none."""
+def kept(teacher: Run | None, bench: Bench, known: Known, images: torch.Tensor, training: Training) -> Any:
+    """A teacher's scorer, from its file; what was noted of its fit is noted of its student's.
+
+    Raises: InputError when its training failed, so that there is none.
+    """
     assert teacher is not None
     path = known.models / teacher.weights_file(bench, known.title)
     if not path.exists():
         raise InputError(f"there is no teacher: {teacher.entry.label} on {teacher.normal} failed")
-    return find_method(teacher.method).Scorer.from_state(teacher.config, load_tensors(path.read_bytes()), *images.shape[1:3])
+    with safe_open(path, "pt") as file:
+        training.notes |= {f"teacher's {name}": note for name, note in (file.metadata() or {}).items()}
+    return restored(teacher, path, *images.shape[1:3])
+
+
+def restored(run: Run, path: Path, channels: int, size: int) -> Any:
+    """The scorer of a run whose weights were kept."""
+    return find_method(run.method).Scorer.from_state(run.config, load_tensors(path.read_bytes()), channels, size)
 
 
 def stamp(bench: Bench, run: Run, known: Known, device: torch.device) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
             the test images; `passes`, the mean score of an image and its copies moved by one pixel; `running`, a network with BatchNorm
             scored by its running averages; `accuracy`, how sure a discriminator is of normal and of novel images at each point of the
             course; `variance`, that within the batches that a generator made in training.
+        keep: whether the weights of detectors are kept below the results, for pictures of what they make; those of teachers always are.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -96,6 +97,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     curve: int = Field(0, ge=0, le=1000)
     curve_every: int = Field(1, ge=1, le=1000)
     measures: tuple[Literal["accuracy", "fit", "noise", "passes", "running", "variance"], ...] = ()
+    keep: bool = False
     detectors: tuple[Entry, ...] = Field(min_length=1)
     students: tuple[Student, ...] = ()
 
@@ -166,7 +168,7 @@ class Run:
         return json.dumps([title, bench.protocol, bench.size, *share, self.normal, self.seed, self.method, self.settings()], sort_keys=True)
 
     def weights_file(self, bench: Bench, title: str) -> str:
-        """The name of the file that keeps this run's weights for its students."""
+        """The name of the file that keeps this run's weights."""
         return hashlib.sha256(self.key(bench, title).encode()).hexdigest()[:24] + ".safetensors"
 
 

@@ -3,8 +3,6 @@
 Novelty is the mean distance of a picture's unit vector of features to those of the k nearest training pictures. Nothing is trained.
 """
 
-from typing import Literal
-
 import torch
 from pydantic import BaseModel, model_validator
 from torch import Tensor, nn
@@ -13,7 +11,7 @@ from torch.nn.functional import interpolate, normalize
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.methods.knn import nearest
-from novelette.perceptual import Perceptual, load, with_its_layer
+from novelette.perceptual import Name, Perceptual, load, with_its_layer
 from novelette.progress import progress
 from novelette.settings import setting
 from novelette.training import Run
@@ -26,8 +24,8 @@ FORWARD = 16  # images through the network at a time: more leave the cache, and 
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Chosen on held-out training pictures of CIFAR-10; the detector keeps a vector of features of every training picture."""
 
-    network: Literal["mobilenet-0.25", "mobilenet-1.0", "vgg-19"] = setting("mobilenet-0.25", "the pretrained network")
-    layer: str = setting("block-13", "of the network: block-1 to block-13 (of mobilenet-1.0 to block-12), or relu1_1 to relu5_4")
+    network: Name = setting("mobilenet-0.25", "the pretrained network")
+    layer: str = setting("block-13", "of the network: conv1, block-1 to block-13 (of mobilenet-1.0 to block-12), or relu1_1 to relu5_4")
     side: int = setting(128, "images are scaled to so many pixels for the network; 0: they stay as they are", unit="px", ge=0, le=1024)
     k: int = setting(5, "how many nearest training pictures count", ge=1, le=1000)
     perceptual_weights: str = setting("", "a weight file of the network, where it is in no data root", exclude=True)

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from torch.optim import Adam
 
 from novelette.balance import History, gradient_norms, select_weight
-from novelette.perceptual import Perceptual, load, with_its_layer
+from novelette.perceptual import Name, Perceptual, load, with_its_layer
 from novelette.perceptual.difference import DIFFERENCES, Loss
 from novelette.residual import ARCHITECTURES, Encoder, Generator, ImageCritic, LatentCritic, draw_residual_weights
 from novelette.settings import setting
@@ -25,25 +25,28 @@ PAPER = "Tuluptceva, Bakker, Fedulova, Konushin: Perceptual image anomaly detect
 
 ROUNDS = {"small": 2, "cifar10": 2, "lsun": 3, "celeba": 3}  # n_dis (supplement, 1)
 SCORED, PIXELS = 128, 2**19  # images at a time, and their pixels: 64 channels of so many are 134 MB
-IDLE = {  # settings that count for nothing, by --balance
-    "gradients": ("gamma_e", "gamma_g"),
-    "manual": ("balance_every", "balance_norm", "balance_reduce", "smoothing", "history"),
+IDLE = {  # settings that count for nothing with another
+    ("balance", "gradients"): ("gamma_e", "gamma_g"),
+    ("balance", "manual"): ("balance_every", "balance_norm", "balance_reduce", "smoothing", "history"),
+    ("loss", "mse"): ("network", "layer", "perceptual_weights", "filter_table"),
+    ("loss", "perceptual"): ("filter_table",),
 }
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
-    """The paper's, but for the perceptual network and the length: those of `paper()` are for a GPU."""
+    """The paper's, but for what suits runs of a few thousand steps: the perceptual network, the batch, and how soon weights follow."""
 
     architecture: Literal["small", "cifar10", "lsun", "celeba"] = setting("small", "Tables 1 to 4 of the supplement, at any size")
     divide_widths: int = setting(1, "the tables' widths divided by this: smaller networks", ge=1, le=32)
     loss: Loss = setting(
         "relative-perceptual-l1", "how unlike a picture and its reconstruction are, in training and as the score; mse takes no network"
     )
-    network: Literal["mobilenet-0.25", "mobilenet-1.0", "vgg-19"] = setting("mobilenet-0.25", "the pretrained network that looks at both")
+    network: Name = setting("mobilenet-0.25", "the pretrained network that looks at both")
     layer: str = setting("block-5", "of the network: conv1, block-1 to block-13 (of mobilenet-1.0 to block-12), or relu1_1 to relu5_4")
     perceptual_weights: str = setting("", "a weight file of the network, where it is in no data root", exclude=True)
-    steps: int = setting(2_000, "updates of encoder and generator", ge=1, le=100_000_000)
-    batch_size: int = setting(32, "pictures an update", ge=2, le=4096)
+    filter_table: str = setting("", "a file of benchmarks/perceptual_tables.py: mean and spread of each filter", exclude=True)
+    steps: int = setting(2_500, "updates of encoder and generator", ge=1, le=100_000_000)
+    batch_size: int = setting(16, "pictures an update", ge=2, le=4096)
     critic_rounds: int = setting(0, "updates of the critics before each; 0: the paper's 2, or 3 for lsun and celeba", ge=0, le=100)
     critic_rate: float = setting(5e-4, "Adam's step size, of the critics", gt=0, le=1)
     learning_rate: float = setting(2e-4, "Adam's step size, of encoder and generator (the authors' code: 1e-4)", gt=0, le=1)
@@ -57,21 +60,22 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     )
     gamma_e: float = setting(10.0, "weight of the reconstruction for the encoder, with --balance manual", ge=0, le=1e6)
     gamma_g: float = setting(100.0, "weight of the reconstruction for the generator, with --balance manual", ge=0, le=1e6)
-    balance_every: int = setting(100, "steps between two measurements of gradients", ge=1, le=1_000_000)
+    balance_every: int = setting(20, "steps between two measurements of gradients", ge=1, le=1_000_000)
     balance_norm: Literal["l2", "std"] = setting("l2", "of a layer's gradient: as printed, or the standard deviation, as the authors' code")
     balance_reduce: Literal["mean", "median"] = setting("mean", "over layers and history: as printed, or as the authors' code")
-    smoothing: float = setting(0.05, "of gradient norms: how much the newest counts", gt=0, le=1)
-    history: int = setting(200, "how many of the last measurements count", ge=1, le=100_000)
+    smoothing: float = setting(0.3, "of gradient norms: how much the newest counts", gt=0, le=1)
+    history: int = setting(5, "how many of the last measurements count", ge=1, le=100_000)
 
     _layer = model_validator(mode="after")(with_its_layer)
 
     @model_validator(mode="after")
     def _nothing_idle(self) -> "Config":
-        other = "manual" if self.balance == "gradients" else "gradients"
-        for name in IDLE[self.balance]:
-            if getattr(self, name) != type(self).model_fields[name].default:
-                option = "--" + name.replace("_", "-")
-                raise ValueError(f"{option} counts for nothing with --balance {self.balance}: leave it out, or take {other}")
+        for (chooses, choice), idle in IDLE.items():
+            for name in idle if getattr(self, chooses) == choice else ():
+                value = getattr(self, name)
+                if value != type(self).model_fields[name].default and value != getattr(paper(), name):
+                    option = "--" + name.replace("_", "-")
+                    raise ValueError(f"{option} counts for nothing with --{chooses} {choice}: leave it out, or take another --{chooses}")
         return self
 
     @property
@@ -91,7 +95,7 @@ def paper() -> Config:
 
     Of CIFAR-10: architecture cifar10 and 100,000 steps; of COIL-100 20,000; of LSUN and CelebA their architectures and 200,000.
     """
-    return Config(network="vgg-19", layer="relu4_2", steps=50_000)
+    return Config(network="vgg-19", layer="relu4_2", steps=50_000, batch_size=32, balance_every=100, smoothing=0.05, history=200)
 
 
 class Piad:
@@ -136,15 +140,21 @@ class Piad:
         descend(self.opt_d, loss)
         return log
 
-    def descend_eg(self, x: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Alg. 1, l. 7-18, on images (B, C, S, S): the step of E and G.   Returns: G(E(x)), and what the log shows, (B,) or (1,) each."""
-        self.critic_x.requires_grad_(False)  # its Convolution would compute gradients that nobody asks for
+    def losses(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        """Alg. 1, l. 7-9, of images (B, C, S, S).   Returns: E(x), G(E(x)), L_rec (B,), and the adversarial loss of each net, (B,)."""
         code = self.net.encode(x)
         x_hat = self.net.generate(code)
         l_rec = self.looking(x, x_hat).flatten(1).mean(1)
         l_adv = {"g": -self.critic_x(self.net.generate(self.latents(len(x)))), "e": -self.critic_z(code)}
+        return code, x_hat, l_rec, l_adv
+
+    def descend_eg(self, x: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Alg. 1, l. 7-18, on images (B, C, S, S): the step of E and G.   Returns: G(E(x)), and what the log shows, (B,) or (1,) each."""
+        self.critic_x.requires_grad_(False)  # its Convolution would compute gradients that nobody asks for
+        code, x_hat, l_rec, l_adv = self.losses(x)
         if step % self.config.balance_every == 0 and self.config.balance == "gradients":
-            self._balance(l_rec, l_adv)
+            for name, norms in self.gradient_norms(l_rec, l_adv).items():  # l. 10-12
+                self.histories[name].add(norms)
         gamma = {name: self.gamma(name) for name in self._nets}
         at = [code, *self.net.generate.parameters()]  # all that reaches E comes through its code
         of_rec = torch.autograd.grad(l_rec.mean(), at)
@@ -167,13 +177,15 @@ class Piad:
     def _nets(self) -> dict[str, nn.Module]:
         return {"g": self.net.generate, "e": self.net.encode}
 
-    def _balance(self, l_rec: Tensor, l_adv: dict[str, Tensor]) -> None:
-        """Alg. 1, l. 10-12: each loss's gradients, layer by layer, into its history."""
+    def gradient_norms(self, l_rec: Tensor, l_adv: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The size of each layer's gradient of each loss, (L,), by loss and network, such as `adv_g`."""
+        found = {}
         for name, net in self._nets.items():
             layers = [layer.weight for layer in net.modules() if isinstance(layer, nn.Conv2d)]
             for loss, l in (("adv", l_adv[name]), ("rec", l_rec)):
                 gradients = torch.autograd.grad(l.mean(), layers, retain_graph=True)
-                self.histories[f"{loss}_{name}"].add(gradient_norms(gradients, self.config.balance_norm))
+                found[f"{loss}_{name}"] = gradient_norms(gradients, self.config.balance_norm)
+        return found
 
 
 class Autoencoder(nn.Module):
@@ -215,7 +227,9 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     channels, size = images.shape[1:3]
     seen = None
     if config.loss != "mse":
-        seen, run.notes["perceptual"] = load(config.network, config.layer, size, config.perceptual_weights)
+        seen, run.notes["perceptual"] = load(
+            config.network, config.layer, size, config.perceptual_weights, table=config.filter_table, images=images
+        )
         run.settings |= run.notes  # a run with other weights does not go on with this one's checkpoint
     looking = Looking(config.loss, seen).to(device).requires_grad_(False)
     piad = Piad(config, channels, size, device, looking)
@@ -260,7 +274,7 @@ class Scorer:
     @torch.no_grad()
     def reconstructed(self, x: Tensor) -> Tensor:
         """G(E(x)): (N, C, S, S) in [-1, 1] to the same. No gradient flows through it."""
-        return torch.cat([self.scoring.net(part) for part in x.split(SCORED)])
+        return torch.cat([self.scoring.net(part) for part in _parts(x)])
 
     def module(self) -> nn.Module:
         return self.scoring

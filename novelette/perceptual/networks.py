@@ -7,6 +7,7 @@ Both were trained to tell the 1,000 classes of ImageNet apart. Their files come 
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -160,7 +161,8 @@ class Vgg19:
         return ((x + 1) / 2 - mean) / std
 
 
-NETWORKS: dict[str, MobileNet | Vgg19] = {
+Name = Literal["mobilenet-0.25", "mobilenet-1.0", "vgg-19"]
+NETWORKS: Mapping[str, MobileNet | Vgg19] = {
     "mobilenet-0.25": MobileNet(0.25),
     "mobilenet-1.0": MobileNet(1.0, blocks=12),  # the public copies at hand lack the thirteenth
     "vgg-19": Vgg19(),

@@ -4,17 +4,35 @@ from functools import cache
 from importlib.resources import files
 
 import torch
-from safetensors.torch import load
+from safetensors import SafetensorError
+from safetensors.torch import load, load_file
 from torch import Tensor
+
+from novelette.errors import InputError
 
 FILE = "tables.safetensors"
 LEAST_STD = 0.1  # some filters hardly ever answer, and must not count a thousand times for it
 
 
-def filter_table(network: str, layer: str, least: float = LEAST_STD) -> tuple[Tensor, Tensor]:
-    """μ and σ of a layer, (1, F, 1, 1) each; a σ under `least` times the layer's mean σ is raised to that."""
-    mean, std = (_tables()[f"{network}/{layer}/{part}"].float().view(1, -1, 1, 1) for part in ("mean", "std"))
-    return mean, std.clamp_min(least * float(std.mean()))
+def filter_table(network: str, layer: str, given: str = "") -> tuple[Tensor, Tensor]:
+    """μ and σ of a layer, (F,) each.
+
+    Args: given: a file of benchmarks/perceptual_tables.py; if empty, the package's, of the public weights over photographs.
+    Raises: InputError when the file cannot be read, or has no such layer.
+    """
+    try:
+        tables = load_file(given) if given else _tables()
+        mean, std = (tables[f"{network}/{layer}/{part}"].float() for part in ("mean", "std"))
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"--filter-table {given} cannot be read: make it anew with benchmarks/perceptual_tables.py") from error
+    except KeyError as error:
+        raise InputError(f"--filter-table {given} has no {layer} of {network}") from error
+    return mean, std
+
+
+def raised(std: Tensor) -> Tensor:
+    """σ of a layer's filters, where one under a tenth of their mean is raised to that."""
+    return std.clamp_min(LEAST_STD * float(std.mean()))
 
 
 @cache

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from safetensors.numpy import load_file
 from novelette.data.download import Download, File, cache_folder, fetch
 from novelette.data.named import DATA_VARIABLE, search_order
 from novelette.errors import InputError
-from novelette.perceptual.networks import Arrays, MobileNet, Vgg19
+from novelette.perceptual.networks import NETWORKS, Arrays
 
 TFJS = "https://storage.googleapis.com/tfjs-models/tfjs/"
 MANIFEST = "model.json"
@@ -78,17 +79,30 @@ PUBLIC: Mapping[str, Public] = MappingProxyType(
 )
 
 
-def load_weights(name: str, network: MobileNet | Vgg19, layer: str, given: str = "") -> tuple[dict[str, torch.Tensor], str]:
+class Weights(NamedTuple):
+    """A network's, up to a layer.
+
+    Attributes: state: of the network's `layers(layer)`.   title: what records say of them.   public: whether they are the public ones.
+    """
+
+    state: dict[str, torch.Tensor]
+    title: str
+    public: bool
+
+
+def load_weights(name: str, layer: str, given: str = "") -> Weights:
     """The weights of a network up to a layer.
 
     Args: given: a weight file, or the folder of TensorFlow.js's form; if empty, the data roots are looked through, and then it is fetched.
-    Returns: the state of `network.layers(layer)`, and what records say of the weights: whether they are the public ones.
     Raises: InputError when they are nowhere, cannot be read, are damaged, or are another network's.
     """
     path = Path(given).expanduser() if given else found(name) or fetched(name)
     arrays = read(path)
-    _check(arrays, network.shapes(layer), name, path)
-    return network.state(arrays, layer), _title(name, path, arrays)
+    _check(arrays, NETWORKS[name].shapes(layer), name, path)
+    digest = _digest(PUBLIC[name], path, arrays)
+    public = digest == PUBLIC[name].sha256
+    title = PUBLIC[name].title if public else f"{name}, other weights than the public ones ({digest[:12]})"
+    return Weights(NETWORKS[name].state(arrays, layer), title, public)
 
 
 def found(name: str) -> Path | None:
@@ -135,12 +149,12 @@ def contents_sha256(arrays: Arrays, but: tuple[str, ...] = ()) -> str:
     return digest.hexdigest()
 
 
-def _title(name: str, path: Path, arrays: Arrays) -> str:
-    public = PUBLIC[name]
+def _digest(public: Public, path: Path, arrays: Arrays) -> str:
+    """Raises: InputError for a file that states another checksum in its name than it has."""
     digest = _file_sha256(path) if public.of_file else contents_sha256(arrays, public.but)
     if path.name == VGG_FILE and digest != VGG_SHA256:
         raise InputError(f"{path} is damaged: it has another checksum than the one in its name; fetch it again from {public.source}")
-    return public.title if digest == public.sha256 else f"{name}, other weights than the public ones ({digest[:12]})"
+    return digest
 
 
 def _file_sha256(path: Path) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 from novelette.data.images import Preprocessing, as_tensor, stream
 from novelette.data.sources import Source
 from novelette.methods.feature_knn import FORWARD, Seeing
-from novelette.perceptual import Perceptual, load, with_its_layer
+from novelette.perceptual import Name, Perceptual, load, with_its_layer
 from novelette.progress import progress
 from novelette.settings import setting
 
@@ -24,8 +24,8 @@ CHUNK = 64  # pictures whose vectors are kept together
 class Look(BaseModel, frozen=True, extra="forbid"):
     """How a picture becomes a vector; a tagger keeps it, and the layers of the network."""
 
-    network: Literal["mobilenet-0.25", "mobilenet-1.0", "vgg-19"] = setting("mobilenet-0.25", "the pretrained network")
-    layer: str = setting("block-13", "of the network: block-1 to block-13 (of mobilenet-1.0 to block-12), or relu1_1 to relu5_4")
+    network: Name = setting("mobilenet-0.25", "the pretrained network")
+    layer: str = setting("block-13", "of the network: conv1, block-1 to block-13 (of mobilenet-1.0 to block-12), or relu1_1 to relu5_4")
     size: Literal[32, 64, 128, 256] = setting(256, "pictures are stretched to so many pixels a side")
     perceptual_weights: str = setting("", "a weight file of the network, where it is in no data root", exclude=True)
 

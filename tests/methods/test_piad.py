@@ -11,6 +11,7 @@ from novelette import training
 from novelette.balance import gradient_norms
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
+from novelette.fitting import configured
 from novelette.methods import piad
 from novelette.methods.piad import TINY, Config, Looking, Piad, Scorer, fit, paper
 from novelette.perceptual import load
@@ -21,7 +22,8 @@ LOSSES = ("mse", "perceptual", "perceptual-l1", "relative-perceptual-l1")
 
 
 def tiny(**changes):
-    return Config(**(TINY.model_dump() | {"steps": 6, "batch_size": 4, "balance_every": 2} | changes))
+    seen = {"layer": Config().layer} if changes.get("loss") == "mse" else {}  # nothing is seen
+    return Config(**(TINY.model_dump() | {"steps": 6, "batch_size": 4, "balance_every": 2} | seen | changes))
 
 
 def pictures(n=12, channels=1, seed=0, size=32):
@@ -194,13 +196,13 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path, monkeypat
 def test_a_run_with_other_weights_does_not_go_on_with_a_checkpoint(tmp_path, monkeypatch):
     trained(tiny(), folder=tmp_path)
     original = piad.load
-    monkeypatch.setattr(piad, "load", lambda *args: (original(*args)[0], "others"))
+    monkeypatch.setattr(piad, "load", lambda *args, **more: (original(*args, **more)[0], "others"))
     with pytest.raises(InputError, match="was started with another perceptual"):
         trained(tiny(), folder=tmp_path, resume=True)
 
 
 def test_the_squared_error_needs_no_pretrained_network(monkeypatch):
-    monkeypatch.setattr(piad, "load", lambda *_: pytest.fail("no network is needed"))
+    monkeypatch.setattr(piad, "load", lambda *_, **__: pytest.fail("no network is needed"))
     run = Run()
     scorer = fit(pictures(), tiny(loss="mse", steps=1), seed=0, device=CPU, run=run)
     assert not any(name.startswith("looking") for name in scorer.state())
@@ -227,10 +229,20 @@ def test_snapshots_are_scorers_of_their_step():
 def test_settings_that_do_not_go_together_are_refused():
     with pytest.raises(ValueError, match=r"--layer: vgg-19 has no layer 'block-5'"):
         Config(network="vgg-19")
-    with pytest.raises(ValueError, match=r"--gamma-g counts for nothing with --balance gradients: leave it out, or take manual"):
+    with pytest.raises(ValueError, match=r"--gamma-g counts for nothing with --balance gradients: leave it out, or take another --balance"):
         Config(gamma_g=3)
-    with pytest.raises(ValueError, match=r"--balance-every counts for nothing with --balance manual: leave it out, or take gradients"):
-        Config(balance="manual", balance_every=20)
+    with pytest.raises(
+        ValueError, match=r"--balance-every counts for nothing with --balance manual: leave it out, or take another --balance"
+    ):
+        Config(balance="manual", balance_every=30)
+    for idle in ({"layer": "block-2"}, {"network": "mobilenet-1.0"}, {"perceptual_weights": "w.npz"}, {"filter_table": "t.safetensors"}):
+        with pytest.raises(ValueError, match=r"counts for nothing with --loss mse: leave it out, or take another --loss"):
+            Config(loss="mse", **idle)
+
+
+def test_the_papers_recipe_goes_with_what_makes_some_of_it_idle():
+    assert configured("piad", {"balance": "manual", "gamma_e": 3}, paper=True).gamma_e == 3
+    assert configured("piad", {"loss": "mse"}, paper=True).loss == "mse"
 
 
 def test_images_smaller_than_the_stride_are_refused():
