@@ -148,8 +148,8 @@ class Turns:
         return np.cumsum(lengths).tolist()
 
     def temperature(self, epoch: int, first: float, last: float) -> float:
-        """τ, falling exponentially from `first` in the game's first epoch to `last` in its last (section 4)."""
-        return first * (last / first) ** ((epoch - self.pretraining) / max(1, self.epochs - 1))
+        """τ: `first` up to the game's first epoch, falling exponentially from there to `last` in its last (section 4)."""
+        return first * (last / first) ** (max(0, epoch - self.pretraining) / max(1, self.epochs - 1))
 
 
 def classification(scores: Tensor, y: Tensor) -> Tensor:

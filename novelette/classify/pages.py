@@ -12,7 +12,7 @@ from novelette.bench.origins import each
 from novelette.bench.page import Made, read_page
 from novelette.bench.printed import published
 from novelette.bench.sections import Section
-from novelette.classify.grid import Grid, is_grid
+from novelette.classify.grid import Entry, Grid, is_grid
 from novelette.classify.left import PUBLISHED, Left, left, of_records
 from novelette.errors import InputError
 from novelette.words import seconds_words
@@ -36,7 +36,7 @@ def make(name: str, benchmarks: Path, results: Path) -> Made:
         raise InputError(f"{name}: there are no records of it in {results}: run {commands}")
     if len(page.benches) == 1:
         return Made(name, page.title or some[0].grid.title, page.text, [("", sections(some[0]))], origins(every, benchmarks.name, name))
-    parts = [("", [beside(some)])]
+    parts = [("", beside(some))]
     for found in some:
         own = [replace(s, plots=tuple(replace(p, name=f"{found.grid.name}-{p.name}") for p in s.plots)) for s in sections(found)]
         parts.append((found.grid.title, own))
@@ -67,22 +67,29 @@ def accuracies(found: Left) -> Section:
 
 
 def _accuracies(found: Left) -> str:
-    lines = []
-    ahead = found.by_seed(found.rows[0].label, found.looked_at) if found.rows else {}
-    for entry in found.rows:
-        own, printed = found.by_seed(entry.label, found.looked_at), found.printed(entry)
-        gaps = [100 * (ahead[seed] - own[seed]) for seed in own if seed in ahead]
-        others = [found.by_seed(entry.label, *names) for names in (("validation",), ("teacher", found.looked_at))]
-        apart = f"{100 * (mean(list(own.values())) or 0) - printed[0]:+.2f}" if printed else ""
-        line = [entry.label, percent(own.values()), " ± ".join(f"{value:.2f}" for value in printed), apart, _behind(gaps)]
-        lines.append([*line, *(percent(other.values()) for other in others)])
-    first = found.rows[0].label if found.rows else ""
-    heads = ["method", "accuracy, %", f"printed ({published(PUBLISHED)['source']})", "difference", f"behind {first}"]
-    kept = [i for i in range(7) if i < 2 or any(line[i] for line in lines)]
-    heads += ["on held-out images" if found.grid.tested else "", "its teacher"]
-    if not found.grid.tested:
-        kept = [i for i in kept if i != 5]
-    return markdown([heads[i] for i in kept], [[line[i] for i in kept] for line in lines])
+    rows, looked_at = found.rows, found.looked_at
+    first = rows[0].label if rows else ""
+    own, printed = [found.by_seed(entry.label, looked_at) for entry in rows], [found.printed(entry) for entry in rows]
+    teachers = [found.by_seed(entry.label, "teacher", looked_at) for entry in rows]
+    columns = [
+        ("method", [entry.label for entry in rows]),
+        ("accuracy, %", [percent(values.values()) for values in own]),
+        (f"printed ({published(PUBLISHED)['source']})", [" ± ".join(f"{value:.2f}" for value in figures) for figures in printed]),
+        ("difference", [_apart(values, figures) for values, figures in zip(own, printed, strict=True)]),
+        (f"behind {first}", [_behind(own[0], values) for values in own]),
+    ]
+    if found.grid.tested:
+        columns.append(("on held-out images", [percent(found.by_seed(entry.label, "validation").values()) for entry in rows]))
+    columns.append(("its teacher", [percent(values.values()) for values in teachers]))
+    if found.grid.sweep:
+        columns.append((f"its teacher behind that of {first}", [_behind(teachers[0], values) for values in teachers]))
+    return _filled(columns)
+
+
+def _filled(columns: Sequence[tuple[str, list[str]]]) -> str:
+    """A table of headings with their cells; columns from the third on that are empty are left out."""
+    kept = [column for i, column in enumerate(columns) if i < 2 or any(column[1])]
+    return markdown([heading for heading, _ in kept], list(zip(*(cells for _, cells in kept), strict=True)))
 
 
 def percent(values: Iterable[float]) -> str:
@@ -93,30 +100,38 @@ def percent(values: Iterable[float]) -> str:
     return f"{mean(shares):.2f} ± {std(shares):.2f} ({len(shares)})"
 
 
-def _behind(gaps: Sequence[float]) -> str:
-    """Mean ± standard error; nothing for the row itself, whose gaps are all 0."""
+def _apart(own: Mapping[int, float], printed: Sequence[float]) -> str:
+    """Our mean less the printed one, in points; nothing where there is no printed one."""
+    return f"{100 * float(np.mean(list(own.values()))) - printed[0]:+.2f}" if printed and own else ""
+
+
+def _behind(ahead: Mapping[int, float], own: Mapping[int, float]) -> str:
+    """The mean difference at the same seeds ± its standard error, in points; nothing for the row itself, whose gaps are all 0."""
+    gaps = [100 * (ahead[seed] - own[seed]) for seed in own if seed in ahead]
     if not any(gaps):
         return ""
     error = (std(gaps) or 0) / np.sqrt(len(gaps))
     return f"{mean(gaps):.2f}" + (f" ± {error:.2f}" if len(gaps) > 1 else "")
 
 
-def beside(every: Sequence[Left]) -> Section:
-    """Several benches beside each other, as in the paper's Table 1: a row a method, by its label."""
-    labels = dict.fromkeys(entry.label for found in every for entry in found.rows)
-    lines = {label: [label] for label in labels}
-    heads = ["method"]
-    for found in every:
-        heads += [found.grid.title, "printed", "difference"]
-        rows = {entry.label: entry for entry in found.rows}
-        for label, line in lines.items():
-            own = list(found.by_seed(label, found.looked_at).values())
-            printed = found.printed(rows[label]) if label in rows else []
-            apart = f"{100 * (mean(own) or 0) - printed[0]:+.2f}" if printed and own else ""
-            line += [percent(own), f"{printed[0]:.2f}" if printed else "", apart]
+def beside(every: Sequence[Left]) -> list[Section]:
+    """Several benches beside each other, as in the paper's Table 1: a row a method, by its label. None where no two benches share one."""
+    rows = [{entry.label: entry for entry in found.rows} for found in every]
+    labels = list(dict.fromkeys(label for own in rows for label in own))
+    if all(sum(label in own for own in rows) < 2 for label in labels):
+        return []
+    columns: list[tuple[str, list[str]]] = [("method", labels)]
+    for found, of in zip(every, rows, strict=True):
+        own = [found.by_seed(label, found.looked_at) for label in labels]
+        printed = [found.printed(of[label]) if label in of else [] for label in labels]
+        columns += [
+            (found.grid.title, [percent(values.values()) for values in own]),
+            ("printed", [f"{figures[0]:.2f}" if figures else "" for figures in printed]),
+            ("difference", [_apart(values, figures) for values, figures in zip(own, printed, strict=True)]),
+        ]
     text = "Accuracy in per cent after the last step: mean ± standard deviation over seeds (their number). "
     text += f"Printed: {published(PUBLISHED)['source']}."
-    return Section("All together", f"{text}\n\n{markdown(heads, lines.values())}")
+    return [Section("All together", f"{text}\n\n{_filled(columns)}")]
 
 
 def course(found: Left) -> Section | None:
@@ -160,25 +175,31 @@ def mean_curve(records: Sequence[Record]) -> Points:
 
 
 def sweep(found: Left) -> Section | None:
-    """Classifier and teacher against a setting (Figures 4 and 6)."""
+    """Classifier and teacher against a setting (Figures 4 and 6); what they are at 0 lies across."""
     name = found.grid.sweep
     if name is None:
         return None
-    lines = []
+    lines, at = [], sorted({value for entry in found.rows if (value := _value(found, entry, name)) > 0})
     for i, (who, names) in enumerate({"classifier": (found.looked_at,), "teacher": ("teacher", found.looked_at)}.items()):
         points: Points = {}
         for entry in found.rows:
             own = [100 * value for value in found.by_seed(entry.label, *names).values()]
-            value = float(found.of(entry.label)[0]["config"][name])
-            if own and value > 0:
-                points[value] = (float(np.mean(own)), std(own) or 0.0)
+            if own:
+                points[_value(found, entry, name)] = (float(np.mean(own)), std(own) or 0.0)
+        if zero := points.pop(0.0, None):
+            lines.append(Line(who, [at[0], at[-1]], [zero[0], zero[0]], i, dashed=True))
         if points:
             lines.append(_line(who, dict(sorted(points.items())), i))
-    at = sorted({x for line in lines for x in line.x})
     images = "test" if found.grid.tested else "held-out"
     alt = f"Accuracy on {images} images against {name}; bands are standard deviations over seeds"
-    plot = Lines("sweep", alt, {found.grid.title: lines}, name, "accuracy, %", at=at)
-    return Section(f"Against {name}", "The figures are in the table above; 0 has no place on this scale.", (plot,))
+    kinds = (f"{name} above 0", f"{name} = 0") if any(line.dashed for line in lines) else None
+    plot = Lines("sweep", alt, {found.grid.title: lines}, name, "accuracy, %", kinds=kinds, at=at)
+    return Section(f"Against {name}", "The figures are in the table above.", (plot,))
+
+
+def _value(found: Left, entry: Entry, name: str) -> float:
+    """Of a row's setting."""
+    return float(found.of(entry.label)[0]["config"][name])
 
 
 def origins(every: Sequence[Left], folder: str, name: str) -> str:

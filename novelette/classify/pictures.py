@@ -34,6 +34,7 @@ class Pictures:
 
     def __init__(self, images: Tensor, augmentation: Augmentation, seed: int) -> None:
         self.images, self.augmentation, self.seed = images, augmentation, seed
+        self._moved: tuple[int, Tensor] | None = None  # of the last epoch asked for
 
     def __len__(self) -> int:
         return len(self.images)
@@ -54,6 +55,11 @@ class Pictures:
 
     def _moves(self, epoch: int) -> Tensor:
         """What is done to each image: the 2 x 3 matrix that takes a pixel's place, in [-1, 1]², to where it is taken from, (N, 2, 3)."""
+        if self._moved is None or self._moved[0] != epoch:
+            self._moved = epoch, self._drawn(epoch)
+        return self._moved[1]
+
+    def _drawn(self, epoch: int) -> Tensor:
         a, n, rng = self.augmentation, len(self.images), np.random.default_rng((self.seed, epoch))
         angle, x, y, scale = rng.uniform(-1, 1, (4, n)) * np.array([[np.radians(a.rotate)], [2 * a.shift], [2 * a.shift], [a.zoom]])
         mirrored = np.where(rng.random(n) < 0.5, -1.0, 1.0) if a.mirror else np.ones(n)

@@ -127,11 +127,21 @@ def test_the_temperature_falls_exponentially():
     assert [turns.temperature(epoch, 1.0, 0.01) for epoch in (3, 4, 5)] == pytest.approx([1.0, 0.1, 0.01])
 
 
-def test_draws_are_of_the_scores_alone():
+def test_the_temperature_has_not_begun_to_fall_in_pretraining_however_long():
+    turns = Turns(10, plain.Config(batch_size=5, pretraining=400, epochs=1, passes_c=1), seed=0)
+    assert [turns.temperature(epoch, 1.0, 0.1) for epoch in (0, 399, 400)] == [1.0, 1.0, 1.0]
+
+
+def test_a_label_is_drawn_where_score_and_noise_together_are_highest():
+    scores = torch.tensor([[0.5, -1.0, 2.0], [0.0, 0.3, -0.2]])
     torch.manual_seed(0)
-    a = draw(torch.zeros(2, 3), 4)
-    assert a.g.shape == (4, 2, 3)
-    assert a.z.shape == (4, 2)
+    a = draw(scores, 40)
+    for s in range(40):
+        for n in range(2):
+            assert a.z[s, n] == max(range(3), key=lambda k: float(scores[n, k] + a.g[s, n, k]))
+    assert len(set(a.z[:, 1].tolist())) == 3  # and is not always the likeliest
+    torch.manual_seed(0)
+    assert torch.equal(draw(scores + 7, 40).z, a.z)  # the same distribution
 
 
 def test_bfloat16_is_for_products_alone():

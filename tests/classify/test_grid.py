@@ -168,6 +168,39 @@ def test_a_page_has_the_course_and_where_its_figures_come_from(ran, capsys):
     assert (folder / "docs" / "small-course.svg").stat().st_size > 1000
 
 
+def swept(tmp_path, name="gamma", values=(0.0, 0.01, 1.0)):
+    """A sweep that has run, as it is left: its teachers learn from the classifier with weight γ."""
+    rows = [row("kdgan", gamma=value) | {"label": f"{name} = {value}"} for value in values]
+    bench = grid(name=name, title=name, validation=100, tested=False, size=16, seeds=(0, 1), sweep="gamma", classifiers=rows)
+    run_grid(bench, tmp_path)
+    return left_of(bench, tmp_path)
+
+
+def test_a_sweep_shows_what_0_is_and_the_teachers_at_the_same_seeds(tmp_path):
+    found = swept(tmp_path)
+    section = pages.sweep(found)
+    at_zero = [100 * record["teacher"]["validation"] for record in found.of("gamma = 0.0")]
+    (across,) = [line for line in section.plots[0].panels["gamma"] if line.dashed and line.label == "teacher"]
+    assert across.x == [0.01, 1.0]
+    assert across.y == pytest.approx([np.mean(at_zero)] * 2)
+    at_one = [100 * record["teacher"]["validation"] for record in found.of("gamma = 1.0")]
+    gaps = np.subtract(at_zero, at_one)
+    last = pages.table(found.grid, found.records).splitlines()[-1]
+    said = f"{gaps.mean():.2f} ± {gaps.std(ddof=1) / np.sqrt(2):.2f}" if gaps.any() else ""
+    assert last.strip("|").split("|")[-1].strip() == said
+
+
+def test_benches_stand_beside_each_other_where_they_share_a_row_alone(ran, tmp_path):
+    one = left(ran[0] / "small.toml", ran[0] / "results")
+    other = swept(tmp_path, values=(0.01,))
+    assert pages.beside([one, other]) == []
+    (section,) = pages.beside([one, one])
+    assert section.text.count("| printed |") == 2
+    heads = pages.beside([other, other])[0].text.splitlines()[2]
+    assert "printed" not in heads.replace("Printed", "")
+    assert heads.count("gamma") == 2
+
+
 def test_a_course_is_a_mean_over_seeds_with_its_spread():
     records = [{"curve": [[0, 0.5], [1, 0.7], [2, 0.6]]}, {"curve": [[0, 0.3], [1, 0.5]]}]
     course = pages.mean_curve(records)

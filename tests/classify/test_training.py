@@ -8,8 +8,10 @@ from torch import Tensor
 
 from novelette.classify import METHODS
 from novelette.classify.distn import loss as distn_loss
+from novelette.classify.game import Turns
 from novelette.classify.mimic import loss as mimic_loss
 from novelette.classify.noisy import perturbed
+from novelette.classify.pictures import Augmentation, Pictures
 from novelette.data.images import as_tensor
 from novelette.training import Interrupted, Run
 
@@ -75,9 +77,15 @@ def test_resumed_is_bit_for_bit_the_same(name, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
 
 
-def test_pretraining_is_no_part_of_the_method_proper():
-    alone, more = trained("plain", epochs=1), trained("plain", epochs=2)
-    assert not all(torch.equal(a, b) for a, b in zip(alone.parameters(), more.parameters(), strict=True))
+def test_pretraining_is_by_labels_alone_whatever_the_method():
+    ends = Turns(30, METHODS["plain"].TINY, 1).ends()[METHODS["plain"].TINY.pretraining - 1]
+    before, after = {}, {}
+    for name in METHODS:
+        run = Run(snapshot_steps=frozenset({ends}))
+        after[name], before[name] = trained(name, run).state_dict(), run.snapshots[ends][0]
+    for name in METHODS:
+        assert all(torch.equal(before[name][key], value) for key, value in before["plain"].items()), name
+        assert name == "plain" or any(not torch.equal(after[name][key], value) for key, value in after["plain"].items()), name
 
 
 def test_mimic_does_not_look_at_labels():
@@ -110,6 +118,16 @@ def test_noise_is_on_so_large_a_part_of_the_pictures():
     assert touched.float().mean().item() == pytest.approx(0.25, abs=0.015)
     assert noisy[touched].std().item() == pytest.approx(0.1, rel=0.05)
     assert torch.equal(perturbed(f, 0.0, 1.0), f)
+
+
+def test_what_is_done_to_the_pictures_is_drawn_once_an_epoch(monkeypatch):
+    pictures = Pictures(striped(30, 0)[0], Augmentation(rotate=10), seed=0)
+    drawn, kept = [], pictures._drawn
+    monkeypatch.setattr(pictures, "_drawn", lambda epoch: drawn.append(epoch) or kept(epoch))
+    first = [pictures.at(epoch, torch.arange(10)) for epoch in (0, 0, 0, 1, 1)]
+    assert drawn == [0, 1]
+    assert torch.equal(first[0], first[2])
+    assert not torch.equal(first[0], first[3])
 
 
 def test_a_snapshot_is_of_its_step():
