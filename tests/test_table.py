@@ -163,6 +163,17 @@ def test_row_stands_beside_its_published_column_and_the_difference(place):
     assert mean[:5] == ["**mean of 2**", "**0.9550 ± 0.0212 (2)**", "0.9975", "**-0.0425**", ""]
 
 
+def test_a_class_that_is_left_out_is_called_novel(place):
+    left_out = HEAD + 'protocol = "leave-one-out"\n'
+    nine = "".join(f'[[detectors]]\nlabel = "k{k}"\nmethod = "knn"\nconfig = {{ k = {k} }}\n' for k in range(1, 10))
+    for entries, labels in ((KNN, ["kNN"]), (nine, [f"k{k}" for k in range(1, 10)])):
+        aurocs = {(label, normal, 0): 0.7 for label in labels for normal in "01"}
+        section = classes(place.records(place.bench(left_out + entries), aurocs))
+        assert rows(section.text)[0][0] == ("novel class" if len(labels) == 1 else "detector")
+        assert "novel class" in section.plots[0].alt
+        assert "normal class" not in section.text + section.plots[0].alt
+
+
 def test_mean_that_is_printed_without_classes_stands_below_ours(place):
     ten = HEAD.replace('classes = ["0", "1"]\n', 'published = "pkdgan-mnist-structures"\n') + GAN + 'paper = "KDGAN-1"\n'
     found = place.records(place.bench(ten), {("GAN", str(digit), 0): 0.97 for digit in range(10)})

@@ -7,6 +7,7 @@ from novelette.bench.cells import auroc, figures_of, markdown, mean, over_classe
 from novelette.bench.figures import Dots, Mark, Plot, Points
 from novelette.bench.found import Found
 from novelette.bench.table import MANY, Row, classes_table
+from novelette.data.protocol import role
 from novelette.words import names_words
 
 
@@ -31,7 +32,7 @@ def classes(found: Found) -> Section:
         beside = ", ".join(f"`{other.bench.name}`, pictures of {other.bench.size} px" for other in found.beside)
         text += f" Beside them are the rows of other benches: {beside}."
     plot = _dots(found, rows) if len(found.rows) <= MANY else _dots_by_row(found, rows)
-    return Section("Classes", f"{text}\n\n{classes_table(rows, found.classes, found.printed)}", (plot,))
+    return Section("Classes", f"{text}\n\n{classes_table(rows, found.classes, found.printed, role(found.bench.protocol))}", (plot,))
 
 
 def tested(found: Found) -> str:
@@ -54,9 +55,8 @@ def _dots(found: Found, rows: Sequence[Row]) -> Dots:
     for row in rows:
         marks.append(Mark(row.label, _points(row, found.classes, last), _printed(row, found.classes, last), row in found.rows_beside))
     hollow = "; hollow marks are the printed figures that they stand against" if any(mark.printed for mark in marks) else ""
-    return Dots(
-        "classes", f"AUROC by normal class, a mark a detector{_bars(marks)}{hollow}", marks, [*found.classes, last], "AUROC", last=1
-    )
+    alt = f"AUROC by {role(found.bench.protocol)} class, a mark a detector{_bars(marks)}{hollow}"
+    return Dots("classes", alt, marks, [*found.classes, last], "AUROC", last=1)
 
 
 def _printed(row: Row, classes: Sequence[str], last: str) -> dict[str, float]:
@@ -73,7 +73,8 @@ def _dots_by_row(found: Found, rows: Sequence[Row]) -> Dots:
     last = f"mean of {len(found.classes)}"
     of = {row.label: _points(row, found.classes, last) for row in rows}
     marks = [Mark(name, {label: own[name] for label, own in of.items() if name in own}) for name in (*found.classes, last)]
-    return Dots("classes", f"AUROC by detector, a mark a normal class{_bars(marks)}", marks, list(of), "AUROC")
+    alt = f"AUROC by detector, a mark a {role(found.bench.protocol)} class{_bars(marks)}"
+    return Dots("classes", alt, marks, list(of), "AUROC")
 
 
 def _bars(marks: Sequence[Mark]) -> str:

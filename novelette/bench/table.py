@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from novelette.bench.cells import Figures, Record, auroc, bold, cell, difference, figures_of, markdown, mean, number, over_classes
 from novelette.bench.printed import Column, Printed, printed
 from novelette.bench.runs import Bench
+from novelette.data.protocol import role
 
 MANY = 8  # detectors; more are more than colours that all can tell apart
 
@@ -39,7 +40,7 @@ def table(bench: Bench, records: Sequence[Record], beside: Sequence[Row] = ()) -
     tables = printed(bench.published)
     classes = list(dict.fromkeys(record["normal"] for record in records))
     failed = "".join(f"\nfailed: {line}\n" for line in failures(records))
-    return classes_table([*rows_of(bench, records, tables), *beside], classes, tables) + "\n" + failed
+    return classes_table([*rows_of(bench, records, tables), *beside], classes, tables, role(bench.protocol)) + "\n" + failed
 
 
 def failures(records: Sequence[Record]) -> list[str]:
@@ -47,19 +48,21 @@ def failures(records: Sequence[Record]) -> list[str]:
     return [f"{r['label']}, {r['normal']}, seed {r['seed']}: {r['error']}" for r in records if "error" in r]
 
 
-def classes_table(rows: Sequence[Row], classes: Sequence[str], tables: Printed) -> str:
+def classes_table(rows: Sequence[Row], classes: Sequence[str], tables: Printed, role: str) -> str:
     """A row a class; or a row a detector, where these are many and the classes few.
 
     A cell is the mean over seeds, ± their standard deviation and (n) where there are several. The mean over classes is of those that have
     them all; ± there is over seeds.
+
+    Args: role: of the classes, `normal` or `novel`.
     """
-    return _by_row(rows, classes, tables) if len(rows) > max(MANY, len(classes)) else _by_class(rows, classes, tables)
+    return _by_row(rows, classes, tables) if len(rows) > max(MANY, len(classes)) else _by_class(rows, classes, tables, role)
 
 
-def _by_class(rows: Sequence[Row], classes: Sequence[str], tables: Printed) -> str:
+def _by_class(rows: Sequence[Row], classes: Sequence[str], tables: Printed, role: str) -> str:
     """A row that stands against a published column is followed by that column and the difference, where the paper prints classes. Where it
     prints a mean alone, that stands below the mean. Published columns that no row stands against follow at the right."""
-    heads, lines = ["normal class"], [[normal] for normal in classes]
+    heads, lines = [f"{role} class"], [[normal] for normal in classes]
     sources = dict.fromkeys(row.paper.source for row in rows if row.paper and not row.paper.by_class)
     last, theirs, gaps = [f"**mean of {len(classes)}**"], [f"printed ({'; '.join(sources)})"], ["difference"]
     for row in rows:

@@ -1,7 +1,7 @@
 """The one-class protocols of the papers: which pictures train and which test. Pure functions of labels, and seeded.
 
 Each takes labels (N,) int, is_train (N,) bool (the set's own split), a class and a seed, and returns a `Split`.
-The class is the normal one, except for `leave_one_out`, where it is the novel one: `is_novel` knows.
+The class is the normal one, except for `leave_one_out`, where it is the novel one: `role` and `is_novel` know.
 """
 
 from collections.abc import Callable, Mapping
@@ -146,10 +146,15 @@ PROTOCOLS: Mapping[str, Callable[[np.ndarray, np.ndarray, int, int], Split]] = M
 PARTING = ("gpnd", "ocgan-p1")  # they pool a class and draw from it, so pictures of one thing may come to both sides
 
 
+def role(protocol: str) -> str:
+    """What the class that is given to a protocol is: `normal`, or `novel`."""
+    return "novel" if protocol == "leave-one-out" else "normal"
+
+
 def is_novel(protocol: str, labels: np.ndarray, chosen: int) -> NDArray[np.int64]:
     """1 for every picture that is novel under a protocol, 0 for the normal ones, (N,): `chosen` is the class given to the protocol."""
     same = np.asarray(labels) == chosen
-    return (same if protocol == "leave-one-out" else ~same).astype(np.int64)
+    return (same if role(protocol) == "novel" else ~same).astype(np.int64)
 
 
 def _checked(labels: np.ndarray, is_train: np.ndarray) -> tuple[np.ndarray, NDArray[np.bool_]]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelette.data.named import NAMES, NamedSet, class_index, load_named
-from novelette.data.protocol import PARTING, PROTOCOLS, Split, is_novel
+from novelette.data.protocol import PARTING, PROTOCOLS, Split, is_novel, role
 from novelette.data.sources import FolderSource, Source, SubsetSource, open_source
 from novelette.errors import InputError
 
@@ -191,7 +191,7 @@ def _split(source: str, where: Where) -> tuple[NamedSet, Split]:
 
 def _class_words(named: NamedSet, where: Where) -> str:
     assert where.normal is not None
-    return f"{'novel' if where.protocol == 'leave-one-out' else 'normal'} = {named.classes[class_index(named, where.normal)]}"
+    return f"{role(where.protocol)} = {named.classes[class_index(named, where.normal)]}"
 
 
 def _refuse_class(source: Any, where: Where) -> None:

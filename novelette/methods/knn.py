@@ -162,10 +162,10 @@ class Neighbours(nn.Module):
 
 
 def reduced(distances: Tensor, how: str) -> Tensor:
-    """Distances to the nearest, (N, k), nearest first, as scores (N,): their mean, their sum, or the last."""
+    """Distances to the nearest, (..., k), nearest first, as scores (...): their mean, their sum, or the last."""
     match how:
         case "mean":
-            return distances.mean(1)
+            return distances.mean(-1)
         case "sum":
-            return distances.sum(1)
-    return distances[:, -1]
+            return distances.sum(-1)
+    return distances[..., -1]

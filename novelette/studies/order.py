@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from novelette.data.images import as_tensor
-from novelette.methods.knn import Config, Rows, nearest, vectors
+from novelette.methods.knn import Config, Rows, nearest, reduced, vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +34,8 @@ def stream(training: Tensor, pictures: Tensor, config: Config) -> Stream:
 
 
 def score(near: NDArray[np.float64], reduce: str) -> NDArray[np.float64]:
-    """knn's: the mean distance to the nearest, or the farthest of them.   Args: near: (..., k), ascending.   Returns: (...)."""
-    out: NDArray[np.float64] = near.mean(-1) if reduce == "mean" else near[..., -1]
+    """knn's, of distances to the nearest (..., k), ascending.   Returns: (...)."""
+    out: NDArray[np.float64] = reduced(torch.from_numpy(near), reduce).numpy()
     return out
 
 

@@ -28,8 +28,8 @@ TEXT = """
 one example. Then the order of arrival decides what is novel, as its Figure 5.5 draws.
 
 A detector by the k nearest neighbours (`knn`, Euclidean) is fitted on {title}, and calibrated for 5 % false alarms.
-{n_novel} novel and {n_normal} normal test pictures then come as a stream. What is labelled novel is learned at once, as `novelette learn`
-does, and the threshold stays. The same pictures come in {orders} random orders.
+{n_novel} novel and {n_normal} normal test pictures then come as a stream. What is labelled novel is learned at once, and the threshold
+stays, as `novelette learn` leaves it where the calibration pictures are not at hand. The same pictures come in {orders} random orders.
 
 With k = 1 the outcome has a shape: draw a line between two pictures that are both above the threshold and not farther than it from each
 other. Those labelled novel are then a maximal set of pictures without a line between them, and the order chooses which. A picture without

@@ -18,7 +18,7 @@ def far_apart(*places):
     return Stream(np.full((len(at), 1), 10.0), np.abs(at[:, None] - at))
 
 
-@pytest.mark.parametrize(("k", "reduce"), [(1, "mean"), (3, "mean"), (2, "kth")])
+@pytest.mark.parametrize(("k", "reduce"), [(1, "mean"), (3, "mean"), (3, "sum"), (2, "kth")])
 def test_labels_are_those_of_a_detector_that_learns(k, reduce):
     config = knn.Config(k=k, metric="euclidean", reduce=reduce)
     training, pictures = (torch.from_numpy(p)[:, None] for p in (stripes(15), np.concatenate([checks(6), stripes(4, 1), checks(3, 7)])))
