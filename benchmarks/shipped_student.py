@@ -11,7 +11,6 @@ import argparse
 import io
 import json
 from contextlib import redirect_stdout
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
