@@ -1,113 +1,95 @@
-"""How much a classifier's gradients spread in KDGAN (Figure 7 of the paper): the teacher's, and the discriminator's by each estimator.
+"""How far the gradients of KDGAN's classifier lie apart on MNIST (Figure 7 of the paper): teacher's, discriminator's, both together.
 
-python benchmarks/gradient_variance.py [--pictures 100] [--seed 0] [--epochs 100] [--looks 10] [--draws 50]
+    python benchmarks/gradient_variance.py [--seeds 0 1 2] [--pictures 100] [--epochs 100] [--stops 10] [--draws 50] [-o docs/results]
 
-Trains KDGAN on MNIST and stops at evenly spaced epochs. There, with all players standing still, it draws batches, dropout and labels anew,
-and works out the classifier's gradient of each loss, unweighted. A look has, for each loss, the variance of a weight's gradient (mean
-over weights), the squared norm of the mean gradient, and the first over the second (both summed over weights). Appends a line to
-results/gradient-variance.jsonl.
+Trains KDGAN for each seed and stops at evenly spaced epochs, where novelette.classify.gradients looks at its players. Appends a line a seed
+to results/gradient-variance.jsonl, leaves out what has one, and makes the page of all lines of these settings.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from novelette.bench.cells import Record
 from novelette.bench.engine import commit, prepared
-from novelette.classify import kdgan
+from novelette.bench.origins import each
+from novelette.bench.page import Made, write
+from novelette.classify import gradients, kdgan
 from novelette.classify.drawing import drawn
-from novelette.classify.game import Turns, persuasion
-from novelette.classify.losses import distillation
+from novelette.classify.game import Turns
 from novelette.data.images import as_tensor
 from novelette.data.named import load_named
-from novelette.training import HasState, Run
+from novelette.words import seconds_words
 
-RESULTS = Path(__file__).parents[1] / "results" / "gradient-variance.jsonl"
-ESTIMATORS = ("concrete", "density", "categorical")
-
-
-def spread(gradients: Tensor) -> dict[str, float]:
-    """Of R draws of a gradient, (R, W): the variance of a weight's, the squared norm of the mean, and the ratio of their sums."""
-    variance, mean = gradients.var(0), gradients.mean(0)
-    bias = float(variance.sum() / len(gradients))  # what the draws add to the squared norm of their mean
-    norm = max(float(mean.square().sum()) - bias, 0.0)
-    return {"variance": float(variance.mean()), "squared_norm": norm, "relative": float(variance.sum()) / norm if norm else float("inf")}
+SETTINGS = {"pictures": 100, "epochs": 100, "stops": 10, "draws": 50}
 
 
-def look(nets: Mapping[str, nn.Module], x: Tensor, config: kdgan.Config, tau: float, draws: int) -> dict[str, dict[str, float]]:
-    """The spread of C's gradient of each loss, at players that stand still.   Args: x: every training image, (N, C, S, S)."""
-    c, weights = nets["c"], list(nets["c"].parameters())
-    with torch.no_grad():
-        f, g = nets["t"].eval()(x), nets["d"].eval()(x)
-    losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"distillation": lambda h, i: distillation(h, f[i], config.distance)}
-    for name in ESTIMATORS:
-        given: dict[str, Any] = {"temperature": tau, "samples": config.samples, "estimator": name, "baseline": config.baseline}
-        losses[name] = lambda h, i, given=given: persuasion(h, g[i], **given)
-    found = {}
-    for name, loss in losses.items():
-        gradients = []
-        for _ in range(draws):
-            i = torch.randperm(len(x))[: config.batch_size]
-            of_weights = torch.autograd.grad(loss(c(x[i]), i).mean(), weights)
-            gradients.append(torch.cat([gradient.flatten() for gradient in of_weights]))
-        found[name] = spread(torch.stack(gradients))
-    nets["t"].train()
-    nets["d"].train()
-    return found
+def measured(images: torch.Tensor, labels: torch.Tensor, config: kdgan.Config, seed: int, stops: int, draws: int) -> list[dict[str, Any]]:
+    """What is seen at so many epochs of a game on uint8 images (N, C, S, S)."""
+    turns, x = Turns(len(images), config, seed), as_tensor(images)
+    begins = [0, *turns.ends()]
+    epochs = sorted({round(epoch) for epoch in np.linspace(0, config.epochs - 1, stops)})
+
+    def see(nets: Mapping[str, nn.Module], epoch: int) -> dict[str, Any]:
+        tau = turns.temperature(turns.pretraining + epoch, config.temperature, config.last_temperature)
+        return {"tau": tau, "gradients": gradients.look(nets, x, config, config.batch_size, tau, draws)}
+
+    run = gradients.Looking({begins[turns.pretraining + epoch]: epoch for epoch in epochs}, see, bar=True)
+    kdgan.fit(images, labels, config, classes=int(labels.max()) + 1, seed=seed, device=torch.device("cpu"), run=run)
+    return run.looks
 
 
-class Looking(Run):
-    """A run that stops to look at its players, and leaves them and their random numbers as they were."""
-
-    def look_at(self, steps: Mapping[int, int], seeing: Callable[[Mapping[str, nn.Module], int], dict[str, Any]]) -> None:
-        """Say what to do before which steps, of the epochs that begin there."""
-        self.epochs, self.seeing, self.looks = dict(steps), seeing, list[dict[str, Any]]()
-
-    def steps(self, total: int, parts: Mapping[str, HasState], *, seed: int, images: int = 1) -> Iterator[int]:
-        nets: dict[str, nn.Module] = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
-        for step in super().steps(total, parts, seed=seed, images=images):
-            if step in self.epochs:
-                with torch.random.fork_rng():
-                    self.looks.append({"epoch": self.epochs[step]} | self.seeing(nets, self.epochs[step]))
-            yield step
+def page(records: list[Record]) -> Made:
+    """The page of the records of one setting."""
+    given = records[0]
+    text = "Figure 7 of the KDGAN paper. [What is compared](../classify.md#the-game); the settings are KDGAN's own."
+    options = " ".join(f"--{name} {given[name]}" for name in SETTINGS)
+    seconds = seconds_words(sum(record["seconds"] for record in records))
+    seeds = each(records, "seed").replace(",", "")
+    origin = (
+        "## Where these figures come from\n\n"
+        f"`python benchmarks/gradient_variance.py --seeds {seeds} {options}`, {len(records)} records in `results/gradient-variance.jsonl`, "
+        f"{seconds} of processor time, commits {each(records, 'commit')}, torch {each(records, 'torch')}"
+    )
+    what = gradients.section(records, f"{given['pictures']:,} pictures of MNIST")
+    return Made("gradient-variance", "KDGAN: how far gradients lie apart on MNIST", text, [("", [what])], origin)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    for name, value in {"pictures": 100, "seed": 0, "epochs": 100, "looks": 10, "draws": 50}.items():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    for name, value in SETTINGS.items():
         parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    args = parser.parse_args()
-    named = load_named("mnist")
-    training = np.flatnonzero(named.is_train)
-    which = training[drawn(named.labels[training], args.pictures, np.random.default_rng((args.seed, 1)))]
-    images, labels = torch.from_numpy(prepared(named, 28)[which]), torch.from_numpy(named.labels[which])
-    config = kdgan.Config(epochs=args.epochs)
-    turns, x = Turns(len(images), config, args.seed), as_tensor(images)
-    begins = [0, *turns.ends()]
-    epochs = sorted({round(epoch) for epoch in np.linspace(0, args.epochs - 1, args.looks)})
-
-    def seeing(nets: Mapping[str, nn.Module], epoch: int) -> dict[str, Any]:
-        tau = turns.temperature(turns.pretraining + epoch, config.temperature, config.last_temperature)
-        return {"tau": tau} | look(nets, x, config, tau, args.draws)
-
-    run = Looking(bar=True)
-    run.look_at({begins[turns.pretraining + epoch]: epoch for epoch in epochs}, seeing)
-    kdgan.fit(images, labels, config, classes=10, seed=args.seed, device=torch.device("cpu"), run=run)
-    record = {name: value for name, value in vars(args).items() if name != "results"}
-    record |= {"config": config.model_dump(mode="json"), "looks": run.looks, "commit": commit()}
-    record["created"] = datetime.now(UTC).isoformat(timespec="seconds")
-    args.results.parent.mkdir(parents=True, exist_ok=True)
-    with args.results.open("a") as file:
-        file.write(json.dumps(record) + "\n")
-    for seen in run.looks:
-        print(f"epoch {seen['epoch']:>4}  " + "  ".join(f"{name} {seen[name]['variance']:.3g}" for name in ("distillation", *ESTIMATORS)))
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("docs/results"))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    path, named, config = given.results / "gradient-variance.jsonl", load_named("mnist"), kdgan.Config(epochs=given.epochs)
+    key = {name: vars(given)[name] for name in SETTINGS} | {"config": config.model_dump(mode="json")}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    same = [record for record in found if all(record[name] == value for name, value in key.items())]
+    training, pixels = np.flatnonzero(named.is_train), prepared(named, 28)
+    for seed in (seed for seed in given.seeds if seed not in {record["seed"] for record in same}):
+        which = training[drawn(named.labels[training], given.pictures, np.random.default_rng((seed, 1)))]
+        images, labels = torch.from_numpy(pixels[which]), torch.from_numpy(named.labels[which])
+        began = time.process_time()
+        record: Record = {"seed": seed} | key | {"looks": measured(images, labels, config, seed, given.stops, given.draws)}
+        record |= {"seconds": round(time.process_time() - began, 1), "commit": commit(), "torch": torch.__version__}
+        record["created"] = datetime.now(UTC).isoformat(timespec="seconds")
+        with path.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        same.append(record)
+    for made in write(page(same), given.output):
+        print(made)
 
 
 if __name__ == "__main__":

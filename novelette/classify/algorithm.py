@@ -31,7 +31,7 @@ class Duel(Protocol):
 
 
 class Game(Duel, Protocol):
-    """Settings of a game with a teacher as well: Eq. 3's α, β and γ, and what L_DS is."""
+    """Settings of a game with a teacher as well: Eq. 3's α, β and γ, what L_DS is, and whether C goes on learning from labels."""
 
     @property
     def alpha(self) -> float: ...
@@ -41,6 +41,8 @@ class Game(Duel, Protocol):
     def gamma(self) -> float: ...
     @property
     def distance(self) -> Distance: ...
+    @property
+    def label_weight(self) -> float: ...
 
 
 def kdgan(c: Player, t: Player, d: Player, sights: Sights, truth: Truth, turns: Turns, a: Game, run: Run, *, seed: int) -> None:
@@ -62,6 +64,7 @@ def kdgan(c: Player, t: Player, d: Player, sights: Sights, truth: Truth, turns: 
         else:  # l. 10-12
             h = c(x)
             l = {"c": a.alpha * adversarial(h, d.still(*now)) + a.beta * distillation(h, t.still(*now), a.distance)}
+            l["c"] = l["c"] + a.label_weight * classification(h, y)  # the authors' code alone
         play(playing, l, run, step)
 
 

@@ -28,6 +28,9 @@ class Config(Rewards, WithTeacher, frozen=True, extra="forbid"):
     alpha: float = setting(0.1, "part of the classifier's labels in the game; the others are the teacher's", gt=0, lt=1)
     beta: float = setting(2.0, "weight of the classifier's distance to the teacher", ge=0, le=1e6)
     gamma: float = setting(1e-4, "weight of the teacher's distance to the classifier", ge=0, le=1e6)
+    label_weight: float = setting(
+        0.0, "weight of true labels in the classifier's loss in the game: 0 in the paper, not in its authors' code", ge=0, le=1e6
+    )
     distance: Distance = setting("l2", "of two players: squared difference of scores, or Kullback-Leibler divergence")
     estimator: Estimator = setting("concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (without)")
 

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import dropout
 
 from novelette.classify.game import Taught
 from novelette.classify.losses import distillation
@@ -18,21 +19,26 @@ class Config(WithTeacher, frozen=True, extra="forbid"):
 
     noise: float = setting(0.1, "standard deviation of the noise, as a part of a score", ge=0, le=10)
     noisy_part: float = setting(0.5, "part of the pictures of a batch whose scores get noise", ge=0, le=1)
+    dropped: float = setting(0.0, "part of all the teacher's scores that are taken for 0; the others grow in turn", ge=0, lt=1)
 
 
 TINY = Config(**QUICK)
 
 
-def perturbed(f: Tensor, noise: float, part: float) -> Tensor:
-    """Scores (B, K) times 1 + ξ, ξ ~ N(0, noise²) a score, in so large a part of the pictures, from torch's generator: (B, K)."""
-    chosen = torch.rand(len(f), 1, device=f.device) < part
-    return torch.where(chosen, f * (1 + noise * torch.randn_like(f)), f)
+def perturbed(f: Tensor, noise: float, part: float, dropped: float = 0.0) -> Tensor:
+    """Scores (B, K) times δ + ξ, from torch's generator: (B, K).
+
+    ξ ~ N(0, noise²) a score in so large a part of the pictures, 0 in the others; δ = 0 for so many of all scores, 1 / (1 - dropped) for
+    the rest, as in the code of KDGAN's authors.
+    """
+    xi = noise * torch.randn_like(f) * (torch.rand(len(f), 1, device=f.device) < part)
+    return f * (dropout(torch.ones_like(f), dropped) + xi)
 
 
 def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: int, device: torch.device, run: Run) -> Taught:
     """Train on images, uint8 (N, C, S, S), and labels, int64 (N,) below `classes`."""
 
     def loss(h: Tensor, f: Tensor, y: Tensor) -> Tensor:
-        return distillation(h, perturbed(f, config.noise, config.noisy_part), "l2")
+        return distillation(h, perturbed(f, config.noise, config.noisy_part, config.dropped), "l2")
 
     return teach(images, labels, config, loss, classes=classes, seed=seed, device=device, run=run)

@@ -13,7 +13,9 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class Recipe(Augmentation, frozen=True, extra="forbid"):
-    """The schedule is the authors' code's for MNIST with 100 pictures, so that all methods move the classifier equally often."""
+    """The schedule is that of KDGAN in its authors' code for MNIST with 100 pictures, for all methods, so that all move the classifier
+    equally often; there the others move it less.
+    """
 
     classifier: players.Player = setting("mlp", "the network that is kept: mlp, small-lenet, lenet or resnet")
     divide_widths: int = setting(1, "all widths divided by this: smaller networks", ge=1, le=64)

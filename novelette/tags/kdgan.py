@@ -28,6 +28,9 @@ class Config(Game, frozen=True, extra="forbid"):
     alpha: float = setting(0.1, "part of the classifier's tags in the game; the others are the teacher's", gt=0, lt=1)
     beta: float = setting(3.0, "weight of the classifier's distance to the teacher", ge=0, le=1e6)
     gamma: float = setting(1e-3, "weight of the teacher's distance to the classifier", ge=0, le=1e6)
+    label_weight: float = setting(
+        0.0, "weight of true labels in the classifier's loss in the game: 0 in the paper, not in its authors' code", ge=0, le=1e6
+    )
     distance: Distance = setting("kl", "of two players: Kullback-Leibler divergence, or squared difference of scores (l2), as in the paper")
     estimator: Estimator = setting("concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (without)")
 

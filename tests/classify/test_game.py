@@ -41,36 +41,6 @@ def test_the_best_discriminator_is_that_of_lemma_4_1():
     assert torch.allclose(best, 2 * js - math.log(4))  # Eq. 5
 
 
-def test_updates_reach_the_equilibrium_on_a_table():
-    """Players that are tables of scores, for one picture: the moves of Algorithm 1 with enough draws end where p_c = p_t = p_u.
-
-    Plain draws: the concrete estimator, which sharpens, does not go there without help (test_concrete.py).
-    """
-    torch.manual_seed(0)
-    p_u = P_U[:1].float()
-    h, f, g = (torch.zeros(1, 3, requires_grad=True) for _ in range(3))
-    optimizers = {p: torch.optim.Adam([p], 0.02) for p in (h, f, g)}
-
-    def descend(player: Tensor, l: Tensor) -> None:
-        optimizers[player].zero_grad()
-        l.mean().backward()
-        optimizers[player].step()
-
-    alpha, rng = 0.3, torch.Generator().manual_seed(1)
-    for _ in range(600):
-        for _ in range(2):
-            y = torch.multinomial(p_u[0], 64, replacement=True, generator=rng)
-            descend(g, detection(g.expand(64, -1), y, [(alpha, h.detach().expand(64, -1)), (1 - alpha, f.detach().expand(64, -1))], 8))
-        for player, other, weight in ((f, h, 1 - alpha), (h, f, alpha)):
-            adversarial = persuasion(player, g, temperature=1.0, samples=256, estimator="categorical", baseline=False)
-            descend(player, weight * adversarial + 0.1 * distillation(player, other, "kl"))
-    for player in (h, f):
-        assert torch.allclose(torch.softmax(player, -1), p_u, atol=0.08)  # the game goes round its end in small circles
-    assert torch.allclose(torch.sigmoid(g), torch.full_like(g, 0.5), atol=0.08)
-    p_c, p_t, p_d = (torch.softmax(h, -1), torch.softmax(f, -1), torch.sigmoid(g))
-    assert value(p_u, p_c, p_t, p_d, alpha=alpha).item() == pytest.approx(-math.log(4), abs=0.05)
-
-
 def test_distillation_by_hand():
     h, f = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[1.0, 0.0, 6.0]])
     assert distillation(h, f, "l2").item() == pytest.approx((0 + 4 + 9) / 3)

@@ -1,14 +1,16 @@
-"""The script of Figure 7: what a spread is, and that looking changes nothing."""
+"""Figure 7: what a spread is, Lemma 4.3, and that looking changes nothing."""
 
 import importlib.util
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from novelette.classify import kdgan
-from novelette.classify.game import Turns
-from novelette.data.images import as_tensor
+from novelette.bench.page import text_of
+from novelette.classify import gradients, kdgan
+from novelette.classify.gradients import ADVERSARIAL, DISTILLATION, MIXED, Spread
 from novelette.training import Run
 
 SPEC = importlib.util.spec_from_file_location("gradient_variance", Path(__file__).parents[2] / "benchmarks" / "gradient_variance.py")
@@ -16,23 +18,71 @@ script = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(script)
 
 
+def spread_of(draws):
+    spread = Spread()
+    for gradient in draws:
+        spread.add(gradient)
+    return spread.figures()
+
+
 def test_a_spread_by_hand():
-    found = script.spread(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))  # variances 2 and 0, means 2 and 5
-    assert found["variance"] == pytest.approx(1)
-    assert found["squared_norm"] == pytest.approx(4 + 25 - 1)  # less the variance of a mean of two
-    assert found["relative"] == pytest.approx(2 / 28)
+    found = spread_of(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))  # variances 2 and 0, means 2 and 5
+    assert found == {"variance": pytest.approx(2), "squared_norm": pytest.approx(4 + 25 - 1)}  # less the variance of a mean of two
 
 
-def test_looking_changes_nothing_and_sees_every_loss():
-    images = torch.randint(0, 256, (20, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    labels, config = torch.arange(20) % 3, kdgan.TINY.model_copy(update={"divide_widths": 32, "pretraining": 1})
+def test_a_spread_is_numpys_and_few_draws_do_not_make_a_mean_of_0_long():
+    draws = torch.randn(40, 500, generator=torch.Generator().manual_seed(0))
+    found = spread_of(draws)
+    assert found["variance"] == pytest.approx(float(np.var(draws.numpy(), axis=0, ddof=1).sum()), rel=1e-5)
+    assert float(draws.mean(0).square().sum()) == pytest.approx(500 / 40, rel=0.3)
+    assert found["squared_norm"] < 4  # five standard deviations of what is left of it
 
-    def fitted(run):
-        return kdgan.fit(images, labels, config, classes=3, seed=0, device=torch.device("cpu"), run=run).classifier
 
-    run, begins = script.Looking(), [0, *Turns(20, config, 0).ends()]
-    run.look_at({begins[1]: 0, begins[2]: 1}, lambda nets, epoch: script.look(nets, as_tensor(images), config, 0.5, 4))
-    looked, plain = fitted(run), fitted(Run())
-    assert all(torch.equal(a, b) for a, b in zip(looked.parameters(), plain.parameters(), strict=True))
+def test_mixed_with_a_gradient_that_varies_less_a_gradient_varies_no_more():
+    """Lemma 4.3, for draws that belong together in any way: variances are convex in λ."""
+    rng = torch.Generator().manual_seed(0)
+    for together in (-1.0, 0.0, 0.7):
+        adversarial = torch.randn(30, 8, generator=rng)
+        distilled = together * adversarial + 0.3 * torch.randn(30, 8, generator=rng)
+        distilled = distilled * 0.99 * (spread_of(adversarial)["variance"] / spread_of(distilled)["variance"]) ** 0.5
+        for part in (0.05, 0.5, 0.95):
+            assert spread_of(part * adversarial + (1 - part) * distilled)["variance"] <= spread_of(adversarial)["variance"]
+    assert spread_of(0.5 * adversarial + 0.5 * 9 * adversarial)["variance"] > spread_of(adversarial)["variance"]  # without the condition
+
+
+IMAGES = torch.randint(0, 256, (20, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+CONFIG = kdgan.TINY.model_copy(update={"divide_widths": 32, "pretraining": 1, "alpha": 0.2, "beta": 0.6})
+
+
+@pytest.fixture(scope="module")
+def looks():
+    return script.measured(IMAGES, torch.arange(20) % 3, CONFIG, 0, 2, 4)
+
+
+def test_looking_changes_nothing():
+    labels, given = torch.arange(20) % 3, {"classes": 3, "seed": 0, "device": torch.device("cpu")}
+    run = gradients.Looking({3: 0, 5: 1}, lambda nets, epoch: {"drawn": torch.rand(1)})
+    looked, plain = (kdgan.fit(IMAGES, labels, CONFIG, **given, run=r).classifier for r in (run, Run()))
     assert [seen["epoch"] for seen in run.looks] == [0, 1]
-    assert all(run.looks[0][name]["variance"] > 0 for name in ("distillation", *script.ESTIMATORS))
+    assert all(torch.equal(a, b) for a, b in zip(looked.parameters(), plain.parameters(), strict=True))
+
+
+def test_every_gradient_is_seen_and_mixed_by_lambda(looks):
+    assert [seen["epoch"] for seen in looks] == [0, 1]
+    for seen in looks:
+        apart = {name: figures["variance"] ** 0.5 for name, figures in seen["gradients"].items()}
+        assert all(value > 0 for value in apart.values())
+        for name in ADVERSARIAL:  # λ = ¼: the triangle inequality of standard deviations
+            assert apart[name + MIXED] <= 0.25 * apart[name] + 0.75 * apart[DISTILLATION] + 1e-9
+            assert apart[name + MIXED] >= abs(0.25 * apart[name] - 0.75 * apart[DISTILLATION]) - 1e-9
+
+
+def test_the_page_counts_at_how_many_looks_the_lemma_speaks(looks):
+    record = dict.fromkeys(script.SETTINGS, 4) | {"seed": 0, "looks": looks, "config": CONFIG.model_dump(mode="json")}
+    record |= {"seconds": 1.0, "commit": "c", "torch": "t"}
+    text = text_of(script.page([json.loads(json.dumps(record)) for _ in range(2)]), figures=False)
+    of = [{name: figures["variance"] for name, figures in seen["gradients"].items()} for seen in looks]
+    condition = sum(own[DISTILLATION] <= own["plain draws"] for own in of)
+    conclusion = sum(own["plain draws" + MIXED] <= own["plain draws"] for own in of)
+    assert f"| plain draws | {2 * condition} | {2 * conclusion} | 4 |" in text
+    assert "λ = α / (α + β) = 0.25" in text

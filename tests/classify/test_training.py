@@ -97,7 +97,9 @@ def test_distn_by_hand():
     h, f, y = torch.zeros(1, 2), torch.tensor([[2.0, 0.0]]), torch.tensor([1])
     p = torch.softmax(f / 2, 1)[0]
     soft = sum(float(p[k] * torch.log(p[k] / 0.5)) for k in range(2))
-    assert distn_loss(h, f, y, temperature=2.0, soft_weight=0.3).item() == pytest.approx(0.7 * 0.693147 + 0.3 * 4 * soft, rel=1e-5)
+    given = {"temperature": 2.0, "soft_weight": 0.3}
+    assert distn_loss(h, f, y, **given, distance="kl").item() == pytest.approx(0.7 * 0.693147 + 0.3 * 4 * soft, rel=1e-5)
+    assert distn_loss(h, f, y, **given, distance="l2").item() == pytest.approx(0.7 * 0.693147 + 0.3 * (4 + 0) / 2, rel=1e-5)
 
 
 def test_the_soft_terms_gradient_hardly_depends_on_the_temperature():
@@ -105,7 +107,7 @@ def test_the_soft_terms_gradient_hardly_depends_on_the_temperature():
     sizes = []
     for temperature in (20.0, 40.0):
         h = torch.zeros(1, 3, requires_grad=True)
-        distn_loss(h, f, y, temperature=temperature, soft_weight=1.0).sum().backward()
+        distn_loss(h, f, y, temperature=temperature, soft_weight=1.0, distance="kl").sum().backward()
         sizes.append(h.grad.norm().item())
     assert sizes[0] == pytest.approx(sizes[1], rel=0.02)  # both are near the limit of high temperatures
 
@@ -118,6 +120,15 @@ def test_noise_is_on_so_large_a_part_of_the_pictures():
     assert touched.float().mean().item() == pytest.approx(0.25, abs=0.015)
     assert noisy[touched].std().item() == pytest.approx(0.1, rel=0.05)
     assert torch.equal(perturbed(f, 0.0, 1.0), f)
+
+
+def test_so_many_of_the_scores_are_dropped_and_the_mean_stays():
+    torch.manual_seed(0)
+    got = perturbed(torch.ones(10_000, 3), 0.1, 1.0, 0.2)
+    gone = got.abs() < 0.625  # half way between 0 and 1 / 0.8, over five standard deviations of the noise from both
+    assert gone.float().mean().item() == pytest.approx(0.2, abs=0.01)
+    assert got.mean().item() == pytest.approx(1, abs=0.01)
+    assert got[~gone].std().item() == pytest.approx(0.1, rel=0.05)
 
 
 def test_what_is_done_to_the_pictures_is_drawn_once_an_epoch(monkeypatch):
