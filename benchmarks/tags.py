@@ -11,7 +11,8 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from novelette.bench.engine import commit
-from novelette.classify.game import HasState, Turns, persuasion
-from novelette.classify.losses import distillation
+from novelette.classify import gradients
+from novelette.classify.game import Turns
 from novelette.tags import METHODS
 from novelette.tags.examples import Examples
 from novelette.tags.features import Look, loaded, see
@@ -49,20 +51,42 @@ SLOWLY: Settings = {"hidden": 0, "learning_rate": 1e-3, "pretraining": 60, "epoc
 HIDDEN: Settings = {"hidden": 256, "learning_rate": 3e-4, "pretraining": 20, "epochs": 10}
 LONGER: Settings = HIDDEN | {"pretraining": 40}
 LONGEST: Settings = HIDDEN | {"pretraining": 80}
+STILL_LONGER_LINEAR: list[Settings] = [SLOWLY | {"pretraining": passes} for passes in (120, 240, 480)]
+STILL_LONGER_HIDDEN: list[Settings] = [HIDDEN | {"pretraining": passes} for passes in (160, 320)]
 READS: Settings = {"reading_rate": 1e-3, "passes_d": 1}
 OF_KDGAN: list[Settings] = [{}, {"beta": 0.3}, {"beta": 3.0}, {"beta": 10.0}, {"reading_rate": 3e-4}, {"distance": "l2"}]
+KDGAN_LINEAR: list[Settings] = [
+    *(LINEAR | READS | more for more in OF_KDGAN),
+    SLOWLY | READS | {"beta": 3.0},
+    LINEAR | READS | {"beta": 30.0},
+    *(SLOWLY | READS | {"beta": 10.0, "pretraining": passes} for passes in (120, 240)),
+]
+KDGAN_HIDDEN: list[Settings] = [
+    HIDDEN | READS,
+    *(LONGER | READS | more for more in OF_KDGAN),
+    LONGEST | READS | {"beta": 3.0},
+    *(longer | READS | {"beta": 3.0} for longer in STILL_LONGER_HIDDEN),
+]
+
+
 GRID: dict[str, tuple[str, list[Settings]]] = {  # by label: the method, and what is tried
     "KNN": ("knn", [{"k": k} for k in (10, 20, 40)]),
     "TPROP": ("tprop", [{"by": "rank", "sigmoids": False}, {"by": "rank"}, {"by": "distance"}]),
     "TFEAT": ("tfeat", [{"c": c} for c in (0.03, 0.1, 0.3)]),
     "REXMP": ("rexmp", [{"c": c} for c in (0.03, 0.1, 0.3)]),
-    "plain, linear": ("plain", [LINEAR, SLOWLY]),
-    "NaGAN, linear": ("nagan", [LINEAR | READS, LINEAR | READS | {"reading_rate": 3e-4}, SLOWLY | READS]),
-    "KDGAN, linear": ("kdgan", [*(LINEAR | READS | more for more in OF_KDGAN), SLOWLY | READS | {"beta": 3.0}]),
-    "plain, hidden layer": ("plain", [HIDDEN, LONGER, LONGEST]),
-    "NaGAN, hidden layer": ("nagan", [HIDDEN | READS, LONGER | READS, LONGEST | READS]),
-    "KDGAN, hidden layer": ("kdgan", [HIDDEN | READS, *(LONGER | READS | more for more in OF_KDGAN), LONGEST | READS | {"beta": 3.0}]),
+    "plain, linear": ("plain", [LINEAR, SLOWLY, *STILL_LONGER_LINEAR]),
+    "NaGAN, linear": (
+        "nagan",
+        [LINEAR | READS, LINEAR | READS | {"reading_rate": 3e-4}, *(longer | READS for longer in (SLOWLY, *STILL_LONGER_LINEAR[:2]))],
+    ),
+    "KDGAN, linear": ("kdgan", KDGAN_LINEAR),
+    "KDGAN without text, linear": ("kdgan", KDGAN_LINEAR),
+    "plain, hidden layer": ("plain", [HIDDEN, LONGER, LONGEST, *STILL_LONGER_HIDDEN]),
+    "NaGAN, hidden layer": ("nagan", [longer | READS for longer in (HIDDEN, LONGER, LONGEST, *STILL_LONGER_HIDDEN)]),
+    "KDGAN, hidden layer": ("kdgan", KDGAN_HIDDEN),
+    "KDGAN without text, hidden layer": ("kdgan", KDGAN_HIDDEN),
 }
+BLIND = {"KDGAN without text, linear", "KDGAN without text, hidden layer"}  # whose texts are one word, always the same
 
 
 class Photographs:
@@ -101,6 +125,10 @@ class Task:
 
     def __init__(self, examples: Examples, vectors: torch.Tensor, truth: NDArray[np.bool_], seed: int) -> None:
         self.examples, self.vectors, self.truth, self.seed = examples, vectors, truth, seed
+
+    def blind(self) -> "Task":
+        """The same, every text being one word: a teacher that reads it learns nothing."""
+        return Task(replace(self.examples, texts=("nothing",) * len(self.examples)), self.vectors, self.truth, self.seed)
 
     def judged(self, scorer: Any) -> dict[str, float]:
         scores = scorer.scores(self.vectors).double().numpy()
@@ -143,15 +171,22 @@ def choosing(photographs: Photographs, lines: Lines) -> None:
             for seed in (0, 1):
                 key = {"label": label, "method": method, "settings": settings, "seed": seed}
                 task = photographs.shown(*photographs.developing(seed), "popular", seed)
-                lines.add(key, lambda task=task, method=method, settings=settings: task.judged(task.trained(method, settings)))  # type: ignore[misc]
+                lines.add(key, lambda task=task, label=label, m=method, s=settings: result(task, label, m, s))  # type: ignore[misc]
 
 
-def chosen(lines: Lines) -> dict[str, tuple[str, Settings]]:
-    """By label the method and the settings of highest mean MAP."""
+def result(task: Task, label: str, method: str, settings: Settings) -> dict[str, float]:
+    """How good a row's tagger is."""
+    task = task.blind() if label in BLIND else task
+    return task.judged(task.trained(method, settings))
+
+
+def chosen(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, Settings]]:
+    """By label the method and the settings of highest mean MAP, of those that have been tried."""
     found = {}
     for label, (method, tried) in GRID.items():
-        maps = [[line["MAP"] for line in lines.read() if line["label"] == label and line["settings"] == settings] for settings in tried]
-        found[label] = method, tried[int(np.argmax([np.mean(own) for own in maps]))]
+        maps = [[line["MAP"] for line in records if line["label"] == label and line["settings"] == settings] for settings in tried]
+        if any(maps):
+            found[label] = method, tried[int(np.argmax([np.mean(own) if own else -1 for own in maps]))]
     return found
 
 
@@ -167,18 +202,27 @@ def comparing(photographs: Photographs, best: Mapping[str, tuple[str, Settings]]
             }
             for label, (method, settings) in best.items():
                 key = {"vocabulary": kind, "split": split, "label": label, "method": method, "settings": settings}
-                lines.add(key, lambda task=task, m=method, s=settings, c=counts: c | task.judged(task.trained(m, s)))  # type: ignore[misc]
+                lines.add(key, lambda task=task, label=label, m=method, s=settings, c=counts: c | result(task, label, m, s))  # type: ignore[misc]
 
 
 def courses(photographs: Photographs, best: Mapping[str, tuple[str, Settings]], lines: Lines, epochs: int) -> None:
     """Figure 3b: P@3 on the test photographs after each epoch of the game."""
-    of_kdgan = best["KDGAN, linear"][1] | {"epochs": epochs}
-    shown = {"KDGAN": ("kdgan", of_kdgan), "KDGAN-WO-GM": ("kdgan", of_kdgan | {"estimator": "categorical"})}
-    shown |= {"NaGAN": ("nagan", best["NaGAN, linear"][1] | {"epochs": epochs})}
     for split in range(SPLITS):
         task = photographs.shown(*photographs.split(split), "popular", split)
-        for label, (method, settings) in shown.items():
+        for label, (method, settings) in of_courses(best, epochs).items():
             lines.add({"label": label, "split": split, "settings": settings}, lambda t=task, m=method, s=settings: course(t, m, s))  # type: ignore[misc]
+
+
+def of_courses(best: Mapping[str, tuple[str, Settings]], epochs: int) -> dict[str, tuple[str, Settings]]:
+    """The courses: KDGAN, NaGAN at its own best settings, and at KDGAN's schedule."""
+    of_kdgan = best["KDGAN, linear"][1] | {"epochs": epochs}
+    alike = {name: value for name, value in of_kdgan.items() if name in METHODS["nagan"].Config.model_fields}
+    return {
+        "KDGAN": ("kdgan", of_kdgan),
+        "KDGAN-WO-GM": ("kdgan", of_kdgan | {"estimator": "categorical"}),
+        "NaGAN": ("nagan", best["NaGAN, linear"][1] | {"epochs": epochs}),
+        "NaGAN, KDGAN's schedule": ("nagan", alike),
+    }
 
 
 def course(task: Task, method: str, settings: Settings) -> dict[str, Any]:
@@ -212,61 +256,27 @@ def swept(task: Task, settings: Settings) -> dict[str, float]:
     return task.judged(scorer) | {"entropy": round(float(-(log_p.exp() * log_p).sum(1).mean()), 4)}
 
 
-class Watched(Run):
-    """A run that looks at the players before some of its steps."""
-
-    def __init__(self, steps: dict[int, int], look: Callable[[int, Mapping[str, HasState]], None]) -> None:
-        super().__init__()
-        self.watched, self.look = steps, look
-
-    def steps(self, total: int, parts: Mapping[str, HasState], *, seed: int, images: int = 1) -> Iterator[int]:
-        for step in super().steps(total, parts, seed=seed, images=images):
-            if step in self.watched:
-                self.look(self.watched[step], parts)
-                torch.manual_seed(step)
-            yield step
-
-
 def varying(photographs: Photographs, best: Mapping[str, tuple[str, Settings]], lines: Lines, epochs: int) -> None:
-    """Figure 7: how far the gradients of a batch lie apart, those of the teacher's and of the discriminator's losses by two estimators."""
+    """Figure 7: how far the gradients of a batch lie apart, those of the teacher's and of the discriminator's losses."""
     settings = best["KDGAN, linear"][1] | {"epochs": epochs}
     for split in range(3):
         task = photographs.shown(*photographs.split(split), "popular", split)
-        key = {"split": split, "settings": settings}
-        lines.add(key, lambda task=task: {"epochs": variances(task, settings)})  # type: ignore[misc]
+        lines.add({"split": split, "settings": settings}, lambda task=task: variances(task, settings))  # type: ignore[misc]
 
 
-def variances(task: Task, settings: Settings) -> list[dict[str, float]]:
-    """By epoch of the game and kind of gradient: its total variance over batches and draws, and the square of its mean's length."""
+def variances(task: Task, settings: Settings) -> dict[str, Any]:
+    """What is seen before each epoch of the game."""
     config = METHODS["kdgan"].Config(**settings)
-    turns, sights, found = Turns(len(task.examples), config, task.seed), Sights(task.examples, CPU, texts=True), []
+    turns, x = Turns(len(task.examples), config, task.seed), Sights(task.examples, CPU, texts=True).x
     starts = {step: epoch for epoch, step in enumerate(turns.ends()[config.pretraining - 1 : -1])}
 
-    def look(epoch: int, parts: Mapping[str, Any]) -> None:
-        c, t, d = (parts[name] for name in "ctd")
-        tau, rng = turns.temperature(config.pretraining + epoch, config.temperature, config.last_temperature), np.random.default_rng(epoch)
-        given: dict[str, Any] = {"temperature": tau, "samples": config.samples, "baseline": config.baseline}
-        gradients: dict[str, list[torch.Tensor]] = {}
-        for _ in range(BATCHES):
-            x = sights.x[torch.from_numpy(rng.permutation(len(sights.x))[: config.batch_size])]
-            h, f, g = c(x), t.eval()(x), d.eval()(x)
-            losses = {"distillation": distillation(h, f, config.distance)}
-            for name, estimator in (("Gumbel-Max", "concrete"), ("plain draws", "categorical")):
-                losses[name] = persuasion(h, g, estimator=estimator, **given)  # type: ignore[arg-type]
-            for name, l in losses.items():
-                own = torch.autograd.grad(l.mean(), list(c.parameters()), retain_graph=True)
-                gradients.setdefault(name, []).append(torch.cat([part.flatten() for part in own]))
-            mixed = [config.alpha * gradients["Gumbel-Max"][-1] + config.beta * gradients["distillation"][-1]]
-            gradients.setdefault("both, as weighed", []).extend(mixed)
-        t.train(), d.train()
-        line: dict[str, float] = {"epoch": epoch, "temperature": round(tau, 4)}
-        for name, all_of_them in gradients.items():
-            many = torch.stack(all_of_them)
-            line |= {name: float(many.var(0).sum()), f"{name}, mean": float(many.mean(0).square().sum())}
-        found.append(line)
+    def see(nets: Mapping[str, nn.Module], epoch: int) -> dict[str, Any]:
+        tau = turns.temperature(config.pretraining + epoch, config.temperature, config.last_temperature)
+        return {"tau": round(tau, 4), "gradients": gradients.look(nets, x, config, config.batch_size, tau, BATCHES)}
 
-    task.trained("kdgan", settings, Watched(starts, look))
-    return found
+    run = gradients.Looking(starts, see)
+    task.trained("kdgan", settings, run)
+    return {"draws": BATCHES, "config": config.model_dump(mode="json"), "looks": run.looks}
 
 
 def main() -> None:
@@ -283,7 +293,7 @@ def main() -> None:
     wanted = list(of) if given.part == "all" else [given.part]
     if "choose" in wanted:
         choosing(photographs, of["choose"])
-    best = chosen(of["choose"])
+    best = chosen(of["choose"].read())
     if "compare" in wanted:
         comparing(photographs, best, of["compare"])
     if "curves" in wanted:

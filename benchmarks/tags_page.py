@@ -7,9 +7,9 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from tags import chosen, of_courses
 
 from novelette.bench.cells import Record, markdown
 from novelette.bench.figures import Line, Lines
@@ -17,6 +17,7 @@ from novelette.bench.origins import each
 from novelette.bench.page import Made, write
 from novelette.bench.printed import published
 from novelette.bench.sections import Section
+from novelette.classify import gradients
 from novelette.words import seconds_words
 
 PARTS = {
@@ -52,7 +53,8 @@ def compared(records: Sequence[Record]) -> list[Section]:
         some = next(own for own in of.values() if own)
         text = (
             f"100 tags; {each(some, 'training')} photographs train and {each(some, 'test')} are tested, which have "
-            f"{each(some, 'tags a photograph')} of the tags each: mean ± standard deviation over {len(some)} splits."
+            f"{each(some, 'tags a photograph')} of the tags each: mean ± standard deviation over {len(some)} splits, "
+            "whose tests are drawn from the same 400 photographs."
         )
         sections.append(Section(f"By {title}", f"{text}\n\n{markdown(['method', *heads], rows)}"))
     for kind, title in KINDS.items():
@@ -63,22 +65,27 @@ def compared(records: Sequence[Record]) -> list[Section]:
 
 
 def differences(records: Sequence[Record]) -> Section:
-    """KDGAN and NaGAN less the same classifier without text, at the same split."""
+    """KDGAN and NaGAN less the same classifier alone, at the same split."""
     rows = []
     for kind, title in KINDS.items():
         for classifier in ("linear", "hidden layer"):
             plain = {r["split"]: r for r in records if (r["label"], r["vocabulary"]) == (f"plain, {classifier}", kind)}
-            for method in ("NaGAN", "KDGAN"):
+            for method in ("NaGAN", "KDGAN without text", "KDGAN"):
                 own = {r["split"]: r for r in records if (r["label"], r["vocabulary"]) == (f"{method}, {classifier}", kind)}
                 both = sorted(set(plain) & set(own))
+                if not both:
+                    continue
                 gaps = [[own[s][m] - plain[s][m] for s in both] for m in ("P@3", "MAP", "MRR")]
                 above = sum(own[s]["MAP"] > plain[s]["MAP"] for s in both)
                 rows.append(
                     [f"{method}, {classifier}", title, *("{:+.3f} ± {:.3f}".format(*spread(g)) for g in gaps), f"{above} of {len(both)}"]
                 )
-    text = "Text in training against the same classifier without: mean difference at the same split ± standard deviation over splits."
+    text = (
+        "A game against the same classifier alone, by tags: mean difference at the same split ± standard deviation over splits. "
+        "The teacher of KDGAN without text reads one word, always the same."
+    )
     heads = ["method", "vocabulary", "P@3", "MAP", "MRR", "splits on which its MAP is above"]
-    return Section("What the text in training is worth", f"{text}\n\n{markdown(heads, rows, left=2)}")
+    return Section("What a game and its text are worth", f"{text}\n\n{markdown(heads, rows, left=2)}")
 
 
 def banded(label: str, x: Values, ys: Sequence[Values], colour: int) -> Line:
@@ -128,34 +135,6 @@ def swept(records: Sequence[Record]) -> Section:
     return Section("Effects of α, β and γ", f"{text}\n\n{markdown(heads, rows, left=2)}", tuple(plots))
 
 
-def varied(records: Sequence[Record]) -> Section:
-    kinds = ("distillation", "Gumbel-Max", "plain draws", "both, as weighed")
-    panels: dict[str, list[Line]] = {"total variance, log10": [], "over the mean's squared length, log10": []}
-    epochs = [line["epoch"] for line in records[0]["epochs"]]
-    table = []
-    for colour, kind in enumerate(kinds):
-        variances = [[line[kind] for line in record["epochs"]] for record in records]
-        relative = [[line[kind] / line[f"{kind}, mean"] for line in record["epochs"]] for record in records]
-        for lines, values in zip(panels.values(), (variances, relative), strict=True):
-            lines.append(banded(kind, epochs, np.log10(values).tolist(), colour))
-        table.append([kind, *(f"{np.mean([own[at] for own in values]):.3g}" for values in (variances, relative) for at in (0, -1))])
-    ordered = sum(line["distillation"] <= line["Gumbel-Max"] for record in records for line in record["epochs"])
-    lemma = sum(line["both, as weighed"] <= line["plain draws"] for record in records for line in record["epochs"])
-    n = sum(len(record["epochs"]) for record in records)
-    text = (
-        f"Gradients of the classifier's losses over 40 batches, dropout and draws among what varies, in {len(records)} runs of KDGAN; "
-        "unweighted, but for the last row, α and β as chosen. The distillation loss's gradient varies less than the adversarial one's by "
-        f"Gumbel-Max at {ordered} of {n} looks (Eq. 7's condition); both together less than the adversarial one by plain draws alone, "
-        f"which is NaGAN's, at {lemma} of {n}. The length of a gradient's mean is different for each loss, and that of Gumbel-Max grows "
-        "with 1/τ, so the variance is shown, and its ratio to the mean's squared length; as in the paper's Figure 7."
-    )
-    heads = ["gradient", "variance, first epoch", "last", "over the mean's squared length, first epoch", "last"]
-    alt = "Variance of the classifier's gradients by epoch of the game; bands are standard deviations over splits"
-    return Section(
-        "Variance of gradients", f"{text}\n\n{markdown(heads, table)}", (Lines("variance", alt, panels, "epoch of the game", ""),)
-    )
-
-
 def settled(records: Sequence[Record]) -> Section:
     """What was chosen, and among how many."""
     rows = []
@@ -185,24 +164,47 @@ def origins(found: Mapping[str, Sequence[Record]]) -> str:
     return "\n\n".join([*blocks[:2], "\n".join(blocks[2:])])
 
 
+def of_now(found: Mapping[str, Sequence[Record]]) -> dict[str, list[Record]]:
+    """The records of settings as they are chosen now; those of others are left out."""
+    best = chosen(found["choose"])
+    settings = {label: row[1] for label, row in best.items()}
+    linear = settings["KDGAN, linear"]
+
+    def counts(part: str, record: Record) -> bool:
+        own = record["settings"]
+        if part == "compare":
+            return bool(own == settings.get(record["label"]))
+        if part == "curves":
+            return bool(own == of_courses(best, own["epochs"]).get(record["label"], (None, None))[1])
+        if part == "sweeps":
+            return bool(own == linear | {record["weight"]: record["value"], "estimator": record["estimator"]})
+        return part == "choose" or bool(own == linear | {"epochs": own["epochs"]})
+
+    return {part: [record for record in records if counts(part, record)] for part, records in found.items()}
+
+
+def page(found: Mapping[str, Sequence[Record]], text: str) -> Made:
+    sections = [
+        *compared(found["compare"]),
+        courses(found["curves"]),
+        swept(found["sweeps"]),
+        gradients.section(found["variance"], "photographs"),
+        settled(found["choose"]),
+    ]
+    return Made("tags", "Taggers on captioned photographs", text, [("", sections)], origins(found))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/results"))
     given = parser.parse_args()
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[Record]] = {}
     for part in PARTS:
         path = given.results / f"tags-{part}.jsonl"
         found[part] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    sections = [
-        *compared(found["compare"]),
-        courses(found["curves"]),
-        swept(found["sweeps"]),
-        varied(found["variance"]),
-        settled(found["choose"]),
-    ]
     text = (Path(__file__).parent / "tags.md").read_text(encoding="utf-8")
-    for path in write(Made("tags", "Taggers on captioned photographs", text, [("", sections)], origins(found)), given.output):
+    for path in write(page(of_now(found), text), given.output):
         print(path)
 
 
