@@ -1,8 +1,10 @@
 """An exported classifier: the same classes, probabilities and verdicts without torch, on the command line and over HTTP."""
 
+import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from fastapi.testclient import TestClient
 from pictures import assert_refused, write
 
 from novelette import bundle, runtime
+from novelette.bench.page import text_of
 from novelette.classify import store
 from novelette.classify.export import export_classifier
 from novelette.cli import main
@@ -94,11 +97,38 @@ def test_the_server_answers_with_labels(folder):
     assert "novelette_pictures_total 7.0" in counted
 
 
-def test_score_takes_the_bundle_and_drift_its_uncertainty(folder, capsys):
+def test_score_and_info_take_the_bundle(folder, capsys):
     assert main(["score", str(folder / "clf.bundle"), str(folder / "new")]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "path,label,probability,score,p_value,unknown"
     assert main(["info", str(folder / "clf.bundle")]) == 0
     assert "('across', 'down', 'plain')" in capsys.readouterr().out.replace("[", "(").replace("]", ")")
+
+
+def test_drift_watches_how_uncertain_it_is_of_a_stream(folder, tmp_path, capsys):
+    write(tmp_path / "like", np.stack([across(15, 70), down(15, 71), noisy(15, 72)], 1).reshape(-1, 28, 28))
+    write(tmp_path / "strange", (across(45, 73) // 2 + down(45, 74) // 2))  # half of one class and half of another
+    uncertain = [runtime.load(folder / "clf.bundle").predict(tmp_path / name).score.mean() for name in ("like", "strange")]
+    assert uncertain[1] > uncertain[0]
+    for name, status in (("like", 0), ("strange", 1)):
+        assert main(["drift", str(folder / "clf.bundle"), str(tmp_path / name), "--json"]) == status
+        assert (json.loads(capsys.readouterr().out)["first"] is not None) is bool(status)
+
+
+@pytest.mark.slow
+def test_a_classifier_and_its_teacher_are_measured_deployed(folder, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks" / "deploy"))
+    monkeypatch.setattr("novelette.classify.evaluate.SECONDS", 0.0)
+    script = importlib.import_module("classifier")
+    found = script.measured(folder / "clf", str(folder / "train"), tmp_path, 0.1)
+    for who, path in (("classifier", folder / "clf"), ("teacher", folder / "clf.teacher")):
+        own = found[who]
+        assert own["differ"] == 0
+        assert own["accuracy"] == own["bundle_accuracy"]
+        assert own["params"] == store.load(path).cost().params
+        assert own["requests_per_second"] > 1
+    record = found | {"data": "stripes", "pictures": 72, "command": "c", "commit": "c0ffee", "cores": 1, "load": 0.0, "onnxruntime": "1"}
+    parameters = " | ".join(f"{found[who]['params']:,}" for who in ("classifier", "teacher"))
+    assert f"| parameters | {parameters} |" in text_of(script.page(record), figures=False)
 
 
 @pytest.mark.parametrize(
