@@ -15,6 +15,7 @@ from novelette.classify.concrete import Estimator
 from novelette.classify.game import persuasion
 from novelette.classify.losses import distillation
 from novelette.training import HasState, Run
+from novelette.words import counted
 
 See = Callable[[Mapping[str, nn.Module], int], dict[str, Any]]  # of players, by name, and an epoch
 
@@ -113,16 +114,16 @@ def section(runs: Sequence[Record], of: str) -> Section:
         ratios = [_ratio(variance[:, at], norm[:, at]) for at in (0, -1)]
         table.append([name, *(f"{variance[:, at].mean():.3g}" for at in (0, -1)), *ratios])
         if MIXED not in name:
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore"):
                 relative = variance / norm
             colour = len(panels["variance, log10"])
             for lines, values in zip(panels.values(), (variance, relative), strict=True):
                 lines.append(_banded(name, epochs, values, colour))
     text = (
-        f"Gradients of the classifier's losses in {len(runs)} runs of KDGAN on {of}, at {len(epochs)} epochs of each: {runs[0]['draws']} "
-        "batches, with dropout and labels drawn anew, all players standing still. Variances are summed over weights. The lengths of the "
-        "mean gradients are different for each loss, and that of Gumbel-Max grows with 1/τ, so the variance stands over the mean's squared "
-        "length too; `-` where so many draws do not tell that length from 0."
+        f"Gradients of the classifier's losses in {counted(len(runs), 'run')} of KDGAN on {of}, at {len(epochs)} epochs of each, over "
+        f"{runs[0]['draws']} batches with dropout and labels drawn anew, all players standing still. Variances are sums over weights. The "
+        "lengths of the mean gradients are different for each loss, and that of Gumbel-Max grows with 1/τ, so the variance stands over the "
+        "mean's squared length too; `-` where so many draws do not tell that length from 0."
     )
     heads = ["gradient", "variance, first epoch", "last", "over the mean's squared length, first epoch", "last"]
     alt = "Variance of the classifier's gradients by epoch of the game; bands are standard deviations over runs"
@@ -145,8 +146,8 @@ def _ratio(variance: np.ndarray, norm: np.ndarray) -> str:
 
 
 def _banded(label: str, epochs: Sequence[int], values: np.ndarray, colour: int) -> Line:
-    """log10 of values (runs, epochs), of the epochs at which all are finite: means with their standard deviations."""
-    finite = np.isfinite(values).all(0)
+    """log10 of values (runs, epochs), of the epochs at which all have one: means with their standard deviations."""
+    finite = (np.isfinite(values) & (values > 0)).all(0)
     logs = np.log10(values[:, finite])
     spread = logs.std(0, ddof=1) if len(logs) > 1 else np.zeros(logs.shape[1])
     return Line(label, [e for e, kept in zip(epochs, finite, strict=True) if kept], logs.mean(0).tolist(), colour, spread=spread.tolist())

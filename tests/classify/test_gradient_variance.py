@@ -80,9 +80,13 @@ def test_every_gradient_is_seen_and_mixed_by_lambda(looks):
 def test_the_page_counts_at_how_many_looks_the_lemma_speaks(looks):
     record = dict.fromkeys(script.SETTINGS, 4) | {"seed": 0, "looks": looks, "config": CONFIG.model_dump(mode="json")}
     record |= {"seconds": 1.0, "commit": "c", "torch": "t"}
-    text = text_of(script.page([json.loads(json.dumps(record)) for _ in range(2)]), figures=False)
+    records = [json.loads(json.dumps(record)) for _ in range(2)]
+    records[0]["looks"][0]["gradients"]["Gumbel-Max"] = {"variance": 0.0, "squared_norm": 0.0}  # all drew the same labels
+    made = script.page(records)
+    text = text_of(made, figures=False)
     of = [{name: figures["variance"] for name, figures in seen["gradients"].items()} for seen in looks]
     condition = sum(own[DISTILLATION] <= own["plain draws"] for own in of)
     conclusion = sum(own["plain draws" + MIXED] <= own["plain draws"] for own in of)
     assert f"| plain draws | {2 * condition} | {2 * conclusion} | 4 |" in text
     assert "λ = α / (α + β) = 0.25" in text
+    assert all(len(line.x) == (1 if line.label == "Gumbel-Max" else 2) for line in made.parts[0][1][0].plots[0].panels["variance, log10"])
