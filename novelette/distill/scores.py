@@ -30,7 +30,7 @@ MADE = 3  # keeps the draws of made pictures apart from the others of a seed
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
-    """Chosen on held-out training pictures of CIFAR-10."""
+    """Chosen in short runs on held-out training pictures of CIFAR-10."""
 
     widths: Widths = setting((16, 32, 64), "the student's channels of each downsampling block, or one number u for u, 2u, 4u, ...")
     latent: int = setting(128, "size of the student's latent vectors", ge=1, le=4096)
