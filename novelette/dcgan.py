@@ -1,6 +1,6 @@
 """What the two latent searches, AnoGAN and ADGAN, have in common: the GAN that they search, and images scored in parts of one size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -9,7 +9,7 @@ from torch.optim import Adam
 
 from novelette.losses import discriminator_loss, fooling_loss
 from novelette.nets import Decoder, Encoder, draw_weights
-from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
+from novelette.training import HasState, Kept, Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 
@@ -28,11 +28,22 @@ class Recipe(Protocol):
     def beta1(self) -> float: ...
 
 
-def train(generate: Decoder, critic: Encoder, images: Tensor, config: Recipe, *, seed: int, device: torch.device, run: Run) -> None:
+def train(
+    generate: Decoder,
+    critic: Encoder,
+    images: Tensor,
+    config: Recipe,
+    *,
+    seed: int,
+    device: torch.device,
+    run: Run,
+    scorers: Callable[[], Sequence[Kept]],
+) -> None:
     """Train G and D on images, uint8 (N, C, S, S), in place, as a DCGAN (Radford, Metz, Chintala, 2016): z ~ N(0, I), and in each step
 
         D: max log D(x) + log(1 - D(G(z)))          G: max log D(G(z))
 
+    Args: scorers: as `Run.steps` takes them.
     Deviation: DCGAN's z is uniform, and both networks are normalized image by image here (novelette.nets).
     """
     for i, net in enumerate((generate, critic)):
@@ -41,7 +52,7 @@ def train(generate: Decoder, critic: Encoder, images: Tensor, config: Recipe, *,
     opt_g, opt_d = (Adam(net.parameters(), config.learning_rate, (config.beta1, 0.999)) for net in (generate, critic))
     x_of, watch = batches([images], config.batch_size, [seed], device), Watch(config.steps, 1, run)
     parts: dict[str, HasState] = {"generate": generate, "critic": critic, "opt_g": opt_g, "opt_d": opt_d}
-    for step in run.steps(config.steps, parts, seed=seed, images=config.batch_size):
+    for step in run.steps(config.steps, parts, seed=seed, images=config.batch_size, scorers=scorers):
         for optimizer in (opt_g, opt_d):
             set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
         x = x_of[step][:, 0]

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +55,12 @@ class HasState(Protocol):
     def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
 
 
+class Kept(Protocol):
+    """What a snapshot is of: a scorer."""
+
+    def state(self) -> dict[str, Tensor]: ...
+
+
 @runtime_checkable
 class HasSteps(Protocol):
     """A configuration whose training is a number of steps."""
@@ -89,10 +95,20 @@ class Run:
     _losses: str = ""
     _last: int = -1
 
-    def steps(self, total: int, parts: Mapping[str, HasState], *, seed: int, images: int = 1) -> Iterator[int]:
+    def steps(
+        self,
+        total: int,
+        parts: Mapping[str, HasState],
+        *,
+        seed: int,
+        images: int = 1,
+        scorers: Callable[[], Sequence[Kept]] | None = None,
+    ) -> Iterator[int]:
         """Count from 0, or from the checkpoint, to `total`; between steps save, show, and stop when Ctrl-C asked for it.
 
-        Args: parts: modules and optimizers, for the checkpoint.   images: how many a step uses.
+        Args:
+            parts: modules and optimizers, for the checkpoint.   images: how many a step uses.
+            scorers: of the models as they are, with copies of their weights; what is kept after each of `snapshot_steps`.
         Raises: Interrupted after a signal, with the checkpoint written. InputError when a checkpoint is of another run.
         """
         start, self._last = self._restore(parts), total - 1
@@ -108,6 +124,8 @@ class Run:
                     saved_at = time.monotonic()
                 torch.manual_seed(_mix(seed, step))
                 yield step
+                if scorers and step + 1 in self.snapshot_steps:
+                    self.keep(step + 1, [scorer.state() for scorer in scorers()])
                 speed = (step + 1 - start) * images / (time.monotonic() - began)
                 show(step + 1, f"{self._losses}  {speed:,.0f} images/s")
         self._save(total, parts)

@@ -111,7 +111,8 @@ def distil_many(
     x_of = batches(images, config.batch_size, seeds, device, shift=own.shift)
     watch = Watch(steps, models, run)
     parts = student.parts("student.") | teacher.parts("teacher.")
-    for step in run.steps(steps * len(phases), parts, seed=seeds[0], images=config.batch_size * models):
+    total, shown = steps * len(phases), config.batch_size * models
+    for step in run.steps(total, parts, seed=seeds[0], images=shown, scorers=lambda: student.scorers(images)):
         phase, within = divmod(step, steps)
         if within == 0 and phase > 0:  # step II goes on from the last weights, with moments of its own
             student.forget_moments()
@@ -123,8 +124,6 @@ def distil_many(
         x_hat, losses = update(x, teacher, student, structure, weights, teacher_follows=config.teacher_follows, seeds=seeds, step=step)
         if run.wants_log(step):
             watch.log(step, x, x_hat, losses)
-        if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [scorer.state() for scorer in student.scorers(images)])
     return student.scorers(images), teacher.scorers(images) if config.trains_teacher() else list(teachers)
 
 

@@ -97,7 +97,7 @@ def distil(
         raise InputError("the teacher scores all of these pictures alike: it has nothing to teach here")
     steps, x_of = config.steps_for(len(images)), batches([images], config.batch_size, [seed], device)
     watch = Watch(steps, 1, run)
-    for step in run.steps(steps, student.parts(), seed=seed, images=2 * config.batch_size):
+    for step in run.steps(steps, student.parts(), seed=seed, images=2 * config.batch_size, scorers=lambda: student.scorers([images])):
         student.set_learning_rate(step, steps)
         x = x_of[step][:, 0]
         y = made(x, generators([seed], MADE, step)[0])
@@ -109,8 +109,6 @@ def distil(
         descend(student.opt_g, k_s.mean() + config.w_x * k_x.mean())
         if run.wants_log(step):
             watch.log(step, x, x_hat[: len(x)], {"k_s": k_s, "k_x": k_x})
-        if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [scorer.state() for scorer in student.scorers([images])])
     return student.scorers([images])[0], teacher
 
 

@@ -38,6 +38,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     search_rate: float = setting(0.25, "γ, Adam's step size in the search, of the latents", gt=0, le=10)
     weights_rate: float = setting(5e-5, "γ_θ, Adam's step size in the search, of each copy of the generator's weights", ge=0, le=1)
 
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
+        return self.steps
+
 
 TINY = Config(widths=(2,), latent=8, steps=80, batch_size=8, learning_rate=1e-2, starts=2, search_steps=3)
 
@@ -50,11 +54,11 @@ def paper() -> Config:
 
 
 def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
-    """Train the GAN on normal images, uint8 (N, C, S, S), and draw the latents at which every search begins."""
+    """Draw the latents at which every search begins, and train the GAN on normal images, uint8 (N, C, S, S)."""
     channels, size = images.shape[1:3]
     net, critic = Adgan(config, channels, size), Encoder(channels, asked_widths(config.widths, size), 1, norm="none")
-    train(net.generate, critic, images, config, seed=seed, device=device, run=run)
     net.starts.normal_(generator=generators([seed], 2)[0])
+    train(net.generate, critic, images, config, seed=seed, device=device, run=run, scorers=lambda: [Scorer(config, net)])
     return Scorer(config, net)
 
 

@@ -16,7 +16,7 @@ from novelette.methods.egbad import JointCritic
 from novelette.nets import Decoder, Encoder, asked_widths, dense, draw_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
-from novelette.spectral import add_spectral_norm, remove_spectral_norm
+from novelette.spectral import add_spectral_norm, plain_state
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
@@ -35,6 +35,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean", ge=0, lt=1)
 
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
+        return self.steps
+
 
 TINY = Config(widths=(2,), latent=8, units=16, steps=40, batch_size=8, learning_rate=1e-2)
 
@@ -49,7 +53,7 @@ class Alad:
 
     def __init__(self, config: Config, channels: int, size: int, device: torch.device, seed: int) -> None:
         widths = asked_widths(config.widths, size)
-        self.config, self.device = config, device
+        self.config, self.shape, self.device = config, (channels, size), device
         self.net = RoundTrip(config, channels, size)
         self.d_xz, self.d_zz = JointCritic(channels, widths, config.latent, config.units), dense(2 * config.latent, 64, 32, 1)
         for i, net in enumerate((self.net, self.d_xz, self.d_zz)):
@@ -91,6 +95,12 @@ class Alad:
         out: Tensor = self.d_zz(torch.cat([z, z_hat], 1))
         return out.squeeze(1)
 
+    def scorer(self) -> NetScorer:
+        """E, G and D_xx as they are, with plain weights."""
+        net = RoundTrip(self.config, *self.shape)
+        net.load_state_dict(plain_state(self.net))
+        return Scorer(self.config, net)
+
 
 def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S).
@@ -100,7 +110,7 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     channels, size = images.shape[1:3]
     gan = Alad(config, channels, size, device, seed)
     x_of, watch = batches([images], config.batch_size, [seed], device), Watch(config.steps, 1, run)
-    for step in run.steps(config.steps, gan.parts(), seed=seed, images=config.batch_size):
+    for step in run.steps(config.steps, gan.parts(), seed=seed, images=config.batch_size, scorers=lambda: [gan.scorer()]):
         for optimizer in (gan.opt_eg, gan.opt_d):
             set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
         x = x_of[step][:, 0]
@@ -109,8 +119,7 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         descend(gan.opt_d, l_d.mean())
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"eg": l_eg, "d": l_d})
-    remove_spectral_norm(gan.net.d_xx)
-    return Scorer(config, gan.net)
+    return gan.scorer()
 
 
 class RoundTrip(nn.Module):

@@ -36,6 +36,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     search_rate: float = setting(0.05, "Adam's step size in the search", gt=0, le=10)
     weight: float = setting(0.1, "λ, of the features' difference; the pixels' has 1 - λ", ge=0, le=1)
 
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
+        return self.steps
+
 
 TINY = Config(widths=(2,), latent=8, steps=120, batch_size=8, learning_rate=1e-2, search_steps=3)
 
@@ -46,10 +50,10 @@ def paper() -> Config:
 
 
 def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
-    """Train the GAN on normal images, uint8 (N, C, S, S), and draw the latent at which every search begins."""
+    """Draw the latent at which every search begins, and train the GAN on normal images, uint8 (N, C, S, S)."""
     net = Anogan(config, *images.shape[1:3])
-    train(net.generate, net.critic, images, config, seed=seed, device=device, run=run)
     net.start.normal_(generator=generators([seed], 2)[0])
+    train(net.generate, net.critic, images, config, seed=seed, device=device, run=run, scorers=lambda: [Scorer(config, net)])
     return Scorer(config, net)
 
 

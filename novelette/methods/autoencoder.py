@@ -15,7 +15,7 @@ from novelette.losses import mean_squared
 from novelette.nets import draw_xavier_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = (
@@ -90,7 +90,8 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     net.to(device).train()
     optimizer = Adam(net.parameters(), config.learning_rate)
     x_of, watch = batches([images], config.batch_size, [seed], device), Watch(config.steps, 1, run)
-    for step in run.steps(config.steps, {"net": net, "optimizer": optimizer}, seed=seed, images=config.batch_size):
+    parts: dict[str, HasState] = {"net": net, "optimizer": optimizer}
+    for step in run.steps(config.steps, parts, seed=seed, images=config.batch_size, scorers=lambda: [Scorer(config, net)]):
         set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
         x = x_of[step][:, 0]
         h = net.encode(x + config.denoising * torch.randn_like(x) if config.denoising else x)
@@ -99,8 +100,6 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         descend(optimizer, (l_rec + config.contractive * l_con).mean())
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"rec": l_rec, "derivative": l_con})
-        if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer(config, net).state()])
     return Scorer(config, net)
 
 

@@ -18,7 +18,7 @@ from torch.optim import Adam
 from novelette.errors import InputError
 from novelette.residual import draw_residual_weights
 from novelette.settings import setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 
 PAPER = "a technical report on deep learning for novelty detection, 2.3; Springenberg et al.: Striving for simplicity (2014)"
 
@@ -103,16 +103,19 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     net, y = net.to(device).train(), y.to(device)
     optimizer = Adam(net.parameters(), config.learning_rate)
     x_of = batches([images], config.batch_size, [seed], device)
-    for step in run.steps(config.steps, {"net": net, "optimizer": optimizer}, seed=seed, images=config.batch_size):
+
+    def scorer() -> Scorer:
+        return Scorer.of(config, net, seed, channels, size)
+
+    parts: dict[str, HasState] = {"net": net, "optimizer": optimizer}
+    for step in run.steps(config.steps, parts, seed=seed, images=config.batch_size, scorers=lambda: [scorer()]):
         set_learning_rate(optimizer, config.learning_rate, "cosine", step, config.steps)
         logits, known = net(x_of[step][:, 0]), y[x_of.numbers(step)]
         l = cross_entropy(logits, known, reduction="none")
         descend(optimizer, l.mean())
         if run.wants_log(step):
             run.log(step, loss=l, accuracy=logits.argmax(1) == known)
-        if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer.of(config, net, seed, channels, size).state()])
-    return Scorer.of(config, net, seed, channels, size)
+    return scorer()
 
 
 def _classes(labels: Tensor | None) -> tuple[int, Tensor]:

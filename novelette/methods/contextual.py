@@ -16,7 +16,7 @@ from novelette.errors import InputError
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.residual import draw_residual_weights
 from novelette.settings import setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 
 PAPER = "a technical report on deep learning for novelty detection, 2.5; Doersch, Gupta, Efros: Context prediction (2015)"
 
@@ -112,14 +112,13 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     net = net.to(device).train()
     optimizer = Adam(net.parameters(), config.learning_rate)
     x_of = batches([images], config.batch_size, [seed], device)
-    for step in run.steps(config.steps, {"net": net, "optimizer": optimizer}, seed=seed, images=config.batch_size):
+    parts: dict[str, HasState] = {"net": net, "optimizer": optimizer}
+    for step in run.steps(config.steps, parts, seed=seed, images=config.batch_size, scorers=lambda: [Scorer(config, net)]):
         set_learning_rate(optimizer, config.learning_rate, "cosine", step, config.steps)
         l = net(x_of[step][:, 0])
         descend(optimizer, l.mean())
         if run.wants_log(step):
             run.log(step, loss=l)
-        if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer(config, net).state()])
     return Scorer(config, net)
 
 

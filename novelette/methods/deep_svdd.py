@@ -164,7 +164,8 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     second = Adam(weights, config.learning_rate, weight_decay=config.weight_decay)
     parts: dict[str, HasState] = {"net": net, "decode": decode, "first": first, "second": second}
     x_of = batches([images], config.batch_size, [seed], device)
-    for step in run.steps(config.steps_for(len(images)), parts, seed=seed, images=config.batch_size):
+    total = config.steps_for(len(images))
+    for step in run.steps(total, parts, seed=seed, images=config.batch_size, scorers=lambda: [Scorer(config, net)]):
         x, since = x_of[step][:, 0], step - config.pretraining
         if since == 0:
             net.place(images)
@@ -181,8 +182,6 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
                 net.radius.copy_(d2.detach().sqrt().quantile(1 - config.nu))
         if run.wants_log(step):
             run.log(step, **{"reconstruction" if since < 0 else "distance": l})
-        if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer(config, net).state()])
     return Scorer(config, net)
 
 

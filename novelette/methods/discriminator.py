@@ -150,7 +150,7 @@ def play(images: Tensor, config: Config, *, seed: int, device: torch.device, run
     x_of = batches([images], config.batch_size, [seed], device)
     total = config.steps_for(len(images))
     watch = Watch(total, 1, run, stops=config.collapse == "stop")
-    for step in run.steps(total, game.parts(), seed=seed, images=config.batch_size * (k + 1)):
+    for step in run.steps(total, game.parts(), seed=seed, images=config.batch_size * (k + 1), scorers=lambda: [judge(game, images)]):
         x = x_of[step * (k + 1)][:, 0]
         if step < config.opening:  # the report, 3.2: G is initialized by an autoencoder
             x_hat, l = game.descend_ae(x)
@@ -167,8 +167,6 @@ def play(images: Tensor, config: Config, *, seed: int, device: torch.device, run
             if run.wants_log(step):
                 watch.log(step, x, made, log, paired=False)
                 watch.undecided(step, log["data"], log["novel"])
-        if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [judge(game, images).state()])
     return game
 
 

@@ -234,7 +234,8 @@ def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], 
     gan.draw(seeds)
     x_of = batches(images, config.batch_size, seeds, device, shift=config.shift)
     watch = Watch(steps, models, run)
-    for step in run.steps(steps, gan.parts(), seed=seeds[0], images=config.batch_size * models):
+    shown = config.batch_size * models
+    for step in run.steps(steps, gan.parts(), seed=seeds[0], images=shown, scorers=lambda: gan.scorers(images)):
         gan.set_learning_rate(step, steps)
         x = x_of[step].flatten(1, 2)  # (B, M * C, S, S)
         out: Outputs = gan.net(x)
@@ -244,8 +245,6 @@ def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], 
         l_d = gan.descend_d(f, x_hat, seeds, step)
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"g": l_g, "d": l_d})
-        if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [scorer.state() for scorer in gan.scorers(images)])
     return gan.scorers(images)
 
 

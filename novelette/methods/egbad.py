@@ -16,7 +16,7 @@ from novelette.losses import discriminator_loss, fooling_loss, reconstruction_l1
 from novelette.nets import Decoder, Encoder, asked_widths, dense, draw_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = "Zenati, Foo, Lecouat, Manek, Chandrasekhar: Efficient GAN-based anomaly detection (2018)"
@@ -34,6 +34,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean", ge=0, lt=1)
     alpha: float = setting(0.9, "α, weight of the pixels' difference in the score; the features' has 1 - α", ge=0, le=1)
+
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
+        return self.steps
 
 
 TINY = Config(widths=(2,), latent=8, units=16, steps=80, batch_size=8, learning_rate=1e-2)
@@ -75,7 +79,8 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     own = [*net.encode.parameters(), *net.generate.parameters()]
     opt_eg, opt_d = (Adam(p, config.learning_rate, (config.beta1, 0.999)) for p in (own, net.critic.parameters()))
     x_of, watch = batches([images], config.batch_size, [seed], device), Watch(config.steps, 1, run)
-    for step in run.steps(config.steps, {"net": net, "opt_eg": opt_eg, "opt_d": opt_d}, seed=seed, images=config.batch_size):
+    parts: dict[str, HasState] = {"net": net, "opt_eg": opt_eg, "opt_d": opt_d}
+    for step in run.steps(config.steps, parts, seed=seed, images=config.batch_size, scorers=lambda: [Scorer(config, net)]):
         for optimizer in (opt_eg, opt_d):
             set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
         x = x_of[step][:, 0]

@@ -39,6 +39,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     penalty: float = setting(10.0, "weight of the gradient penalty", ge=0, le=1e4)
     kappa: float = setting(1.0, "weight of the difference of features, in the encoder's loss and in the score", ge=0, le=1e4)
 
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
+        return self.steps + self.encoder_steps
+
 
 TINY = Config(
     widths=(2,), latent=8, steps=50, encoder_steps=20, batch_size=8, critic_rounds=1, learning_rate=1e-2, encoder_rate=1e-2, beta1=0.5
@@ -69,10 +73,11 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     betas = (config.beta1, config.beta2)
     opt_g, opt_d = (Adam(part.parameters(), config.learning_rate, betas) for part in (net.generate, net.critic))
     opt_e = Adam(net.encode.parameters(), config.encoder_rate, betas)
-    x_of, rounds, total = batches([images], config.batch_size, [seed], device), config.critic_rounds, config.steps + config.encoder_steps
+    x_of, rounds, total = batches([images], config.batch_size, [seed], device), config.critic_rounds, config.steps_for(len(images))
     watch = Watch(total, 1, run)
     parts: dict[str, HasState] = {"net": net, "opt_g": opt_g, "opt_d": opt_d, "opt_e": opt_e}
-    for step in run.steps(total, parts, seed=seed, images=config.batch_size * (rounds + 1)):
+    shown = config.batch_size * (rounds + 1)
+    for step in run.steps(total, parts, seed=seed, images=shown, scorers=lambda: [Scorer(config, net)]):
         after = step - config.steps
         if after < 0:
             for optimizer in (opt_g, opt_d):

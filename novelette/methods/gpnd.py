@@ -5,6 +5,7 @@ picture has coordinates along the manifold, whose density is that of the latents
 training. Novelty is minus the logarithm of the product. (The protocol `gpnd` is how this paper splits data sets: another thing.)
 """
 
+import copy
 import math
 from typing import Literal
 
@@ -43,6 +44,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     w_rec: float = setting(10.0, "weight of the reconstruction", ge=0, le=1e4)
     w_latent: float = setting(0.1, "weight of the latent discriminator's verdict", ge=0, le=1e4)
     w_visual: float = setting(0.1, "weight of the image discriminator's verdict", ge=0, le=1e4)
+
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
+        return self.steps
 
 
 TINY = Config(widths=(2,), latent=3, steps=40, batch_size=8, learning_rate=1e-2)
@@ -90,6 +95,12 @@ class Aae:
         l_eg = c.w_visual * fooling_loss(self.d_x(made).squeeze(1)) + c.w_latent * fooling_loss(self.d_z(code).squeeze(1))
         return l_d, l_eg + c.w_rec * mean_squared(x, x_hat), x_hat
 
+    def scorer(self, images: Tensor) -> NetScorer:
+        """E and G as they are, with the densities of latents and distances of normal images, uint8 (N, C, S, S)."""
+        net = copy.deepcopy(self.net).cpu().eval()
+        net.measure(images)
+        return Scorer(self.config, net)
+
 
 def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
     """Train on normal images, uint8 (N, C, S, S), then fit the densities of latents and distances on some of them."""
@@ -97,7 +108,8 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     aae = Aae(config, channels, size, device)
     aae.draw(seed)
     x_of, watch = batches([images], config.batch_size, [seed], device), Watch(config.steps, 1, run)
-    for step in run.steps(config.steps, aae.parts(), seed=seed, images=config.batch_size):
+    some = images[:: -(-len(images) // MEASURED)]
+    for step in run.steps(config.steps, aae.parts(), seed=seed, images=config.batch_size, scorers=lambda: [aae.scorer(some)]):
         for optimizer in (aae.opt_eg, aae.opt_d):
             set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
         x = x_of[step][:, 0]
@@ -106,9 +118,7 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         descend(aae.opt_d, l_d.mean())
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"eg": l_eg, "d": l_d})
-    net = aae.net.cpu().eval()
-    net.measure(images[:: -(-len(images) // MEASURED)])
-    return Scorer(config, net)
+    return aae.scorer(some)
 
 
 class Manifold(nn.Module):

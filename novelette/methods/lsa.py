@@ -131,7 +131,11 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     optimizer = Adam(net.parameters(), config.learning_rate)
     parts: dict[str, HasState] = {"net": net, "optimizer": optimizer}
     x_of, watch = batches([images], config.batch_size, [seed], device), Watch(config.steps, 1, run)
-    for step in run.steps(config.steps, parts, seed=seed, images=config.batch_size):
+
+    def scorer() -> NetScorer:
+        return Scorer(config, measured(config, net, images))
+
+    for step in run.steps(config.steps, parts, seed=seed, images=config.batch_size, scorers=lambda: [scorer()]):
         set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
         x = x_of[step][:, 0]
         x_hat, z, log_p = net(x)
@@ -140,9 +144,7 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         net.density.mask()
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"rec": l_rec, "surprise": l_z})
-        if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer(config, measured(config, net, images)).state()])
-    return Scorer(config, measured(config, net, images))
+    return scorer()
 
 
 class Scoring(nn.Module):

@@ -41,6 +41,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     )
     mining_rate: float = setting(2.0, "step size of that search", gt=0, le=1e3)
 
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
+        return self.steps
+
 
 TINY = Config(widths=(2,), latent=8, steps=40, batch_size=8, learning_rate=1e-2)
 
@@ -133,7 +137,7 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     gan = Ocgan(config, channels, size, device)
     gan.draw(seed)
     x_of, watch = batches([images], config.batch_size, [seed], device), Watch(config.steps, 1, run)
-    for step in run.steps(config.steps, gan.parts(), seed=seed, images=config.batch_size):
+    for step in run.steps(config.steps, gan.parts(), seed=seed, images=config.batch_size, scorers=lambda: [Scorer(config, gan.net)]):
         for optimizer in (gan.opt_eg, gan.opt_d, gan.opt_c):
             set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
         x = x_of[step][:, 0]

@@ -236,15 +236,14 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     piad.draw(seed)
     x_of, rounds = batches([images], config.batch_size, [seed], device), config.rounds
     watch = Watch(config.steps, 1, run)
-    for step in run.steps(config.steps, piad.parts(), seed=seed, images=config.batch_size * (rounds + 1)):
+    shown = config.batch_size * (rounds + 1)
+    for step in run.steps(config.steps, piad.parts(), seed=seed, images=shown, scorers=lambda: [Scorer.of(piad, channels, size)]):
         for t in range(rounds):
             log = piad.descend_d(x_of[step * (rounds + 1) + t][:, 0])  # l. 2-6
         x = x_of[step * (rounds + 1) + rounds][:, 0]
         x_hat, of_eg = piad.descend_eg(x, step)  # l. 7-18
         if run.wants_log(step):
             watch.log(step, x, x_hat, log | of_eg)
-        if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer.of(piad, channels, size).state()])
     return Scorer.of(piad, channels, size)
 
 

@@ -4,6 +4,7 @@ The skips let details through, so reconstructions are sharp. Novelty is what is 
 discriminator's features.
 """
 
+import copy
 from itertools import pairwise
 from typing import Literal
 
@@ -17,7 +18,7 @@ from novelette.losses import discriminator_loss, fooling_loss, mean_squared, rec
 from novelette.nets import Encoder, asked_widths, draw_weights, normalization
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = "Akçay, Atapour-Abarghouei, Breckon: Skip-GANomaly (IJCNN 2019)"
@@ -39,6 +40,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     w_con: float = setting(40.0, "weight of the image reconstruction loss", ge=0, le=1e4)
     w_lat: float = setting(1.0, "weight of the features' difference", ge=0, le=1e4)
     weight: float = setting(0.9, "λ, of the pixels' difference in the score; the features' has 1 - λ", ge=0, le=1)
+
+    def steps_for(self, n: int) -> int:
+        """Updates on `n` pictures."""
+        return self.steps
 
 
 TINY = Config(widths=(2,), latent=8, steps=30, batch_size=8, learning_rate=1e-2)
@@ -95,7 +100,12 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     net.to(device)
     opt_g, opt_d = (Adam(part.parameters(), config.learning_rate, (config.beta1, 0.999)) for part in (net.draw_again, net.critic))
     x_of, watch = batches([images], config.batch_size, [seed], device), Watch(config.steps, 1, run)
-    for step in run.steps(config.steps, {"net": net, "opt_g": opt_g, "opt_d": opt_d}, seed=seed, images=config.batch_size):
+    parts: dict[str, HasState] = {"net": net, "opt_g": opt_g, "opt_d": opt_d}
+
+    def scorer() -> NetScorer:
+        return Scorer(config, net.scaled_by(images))
+
+    for step in run.steps(config.steps, parts, seed=seed, images=config.batch_size, scorers=lambda: [scorer()]):
         for optimizer in (opt_g, opt_d):
             set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
         x = x_of[step][:, 0]
@@ -107,8 +117,7 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         descend(opt_d, l_d.mean())
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"adv": l_adv, "lat": l_lat, "d": l_d})
-    net.eval().scale_by(images)
-    return Scorer(config, net)
+    return scorer()
 
 
 class SkipGanomaly(nn.Module):
@@ -138,11 +147,13 @@ class SkipGanomaly(nn.Module):
         return (a - self.lowest) / (self.highest - self.lowest)
 
     @torch.no_grad()
-    def scale_by(self, images: Tensor) -> None:
-        """Take the range of scores from images, uint8 (N, C, S, S)."""
-        scores = torch.cat([self(as_tensor(part, self.lowest.device)) for part in images.split(FORWARD)])  # still from 0 to 1 unscaled
-        self.lowest.copy_(scores.min())
-        self.highest.copy_(scores.max().clamp_min(self.lowest + 1e-6))  # of images that are all alike
+    def scaled_by(self, images: Tensor) -> "SkipGanomaly":
+        """A copy that has the range of its scores from images, uint8 (N, C, S, S)."""
+        net = copy.deepcopy(self).eval()
+        scores = torch.cat([net(as_tensor(part, net.lowest.device)) for part in images.split(FORWARD)])  # still from 0 to 1 unscaled
+        net.lowest.copy_(scores.min())
+        net.highest.copy_(scores.max().clamp_min(net.lowest + 1e-6))  # of images that are all alike
+        return net
 
     def heatmap(self, x: Tensor) -> Tensor:
         """|x - x̂|, averaged over channels: (N, C, S, S) -> (N, S, S)."""

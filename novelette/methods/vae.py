@@ -15,7 +15,7 @@ from novelette.losses import same_shape
 from novelette.nets import Decoder, Encoder, asked_widths, block_widths, draw_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = "Kingma, Welling: Auto-encoding variational Bayes (2014)"
@@ -91,7 +91,8 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     net.to(device).train()
     optimizer = Adam(net.parameters(), config.learning_rate)
     x_of, watch = batches([images], config.batch_size, [seed], device), Watch(config.steps, 1, run)
-    for step in run.steps(config.steps, {"net": net, "optimizer": optimizer}, seed=seed, images=config.batch_size):
+    parts: dict[str, HasState] = {"net": net, "optimizer": optimizer}
+    for step in run.steps(config.steps, parts, seed=seed, images=config.batch_size, scorers=lambda: [Scorer(config, net)]):
         set_learning_rate(optimizer, config.learning_rate, config.schedule, step, config.steps)
         x = x_of[step][:, 0]
         x_hat, mu, log_var = net.outputs(x)
@@ -99,8 +100,6 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
         descend(optimizer, (l_rec + l_kl).mean() / x[0].numel())
         if run.wants_log(step):
             watch.log(step, x, x_hat, {"rec": l_rec, "kl": l_kl})
-        if step + 1 in run.snapshot_steps:
-            run.keep(step + 1, [Scorer(config, net).state()])
     return Scorer(config, net)
 
 

@@ -12,15 +12,21 @@ from torch import nn
 from novelette.data.images import as_tensor
 from novelette.distill import scores as by_scores
 from novelette.methods import METHODS
-from novelette.training import Run
+from novelette.training import HasSteps, Interrupted, Run
 
 PAGES = Path(__file__).parents[2] / "docs" / "methods"
 CPU = torch.device("cpu")
 WITHOUT_CHANCE = {"bayes-factor", "feature-knn", "kde", "knn", "oc-svm", "pca"}  # nothing is drawn: another seed gives the same scores
 WITH_MEMORY = {"bayes-factor", "feature-knn", "kde", "knn"}  # of each training picture by itself, so that its own score must leave it out
 KNOWN_FAILURES = {"certainty": "It is certain of noise"}  # what a method's own paper found, by a heading of its page
-LENGTHS = {"steps", "pretraining", "encoder_steps"}  # settings: how long a method trains
+LENGTHS = {"steps", "pretraining", "encoder_steps", "autoencoder_steps"}  # settings: how long a method trains
 BATCH = 1e-5  # relative: the order of float32 sums in a convolution or a product of matrices may change with the batch
+
+VARIANTS = [  # settings that train in other ways than TINY
+    ("deep-svdd", {"objective": "soft-boundary"}),
+    ("discriminator", {"autoencoder": "joint"}),
+    ("discriminator", {"novelties": "density", "minibatch": True}),
+]
 
 every_method = pytest.mark.parametrize("name", METHODS)
 
@@ -231,3 +237,46 @@ def test_training_pictures_are_left_as_they_were(name):
     images = discs(48)
     METHODS[name].fit(images, brief(name), labels=kinds(images), seed=0, device=CPU, run=Run())
     assert torch.equal(images, discs(48))
+
+
+class StopsBefore(Run):
+    """Interrupted before a step, as by Ctrl-C."""
+
+    at: int
+
+    def steps(self, total, parts, **more):
+        for step in super().steps(total, parts, **more):
+            if step == self.at:
+                raise Interrupted(step)
+            yield step
+
+
+def trained(name, changes, run):
+    config, images = brief(name).model_copy(update=changes), discs(12)
+    return METHODS[name].fit(images, config, labels=kinds(images), seed=0, device=CPU, run=run)
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(value, b[key]) for key, value in a.items())
+
+
+@pytest.mark.parametrize(("name", "changes"), [*((name, {}) for name in METHODS if isinstance(METHODS[name].TINY, HasSteps)), *VARIANTS])
+def test_a_run_stopped_in_each_part_goes_on_as_if_it_had_not_been_and_snapshots_are_scorers_of_their_step(name, changes, tmp_path):
+    total = brief(name).model_copy(update=changes).steps_for(12)
+    at = {"snapshot_steps": frozenset({1, total})}
+    whole = Run(**at)
+    end = trained(name, changes, whole)
+    for resume, step in ((False, 1), (True, total - 1)):
+        stopped = StopsBefore(tmp_path, resume=resume, checkpoint_every_s=0.0, **at)
+        stopped.at = step
+        with pytest.raises(Interrupted):
+            trained(name, changes, stopped)
+    again = Run(tmp_path, resume=True, **at)
+    assert same(trained(name, changes, again).state(), end.state())
+    for run in (whole, again):
+        assert sorted(run.snapshots) == [1, total]
+        assert same(run.snapshots[total][0], end.state())
+    (first,) = again.snapshots[1]
+    assert same(first, whole.snapshots[1][0])
+    assert not same(first, end.state())
+    assert same(end.from_state(end.config, first, 1, 32).state(), first)

@@ -3,13 +3,11 @@
 import pytest
 import torch
 
-from novelette import training
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
-from novelette.methods import contextual
 from novelette.methods.contextual import TINY, Config, Contextual, Scorer, fit
 from novelette.residual import draw_residual_weights
-from novelette.training import Interrupted, Run
+from novelette.training import Run
 
 CPU = torch.device("cpu")
 
@@ -92,23 +90,6 @@ def test_the_map_points_at_a_patch_that_does_not_belong(predict):
     by_patch = scorer.heatmap(x).view(4, 4, 4, 4).mean((1, 3))
     assert divmod(int(by_patch.argmax()), 4) == (2, 1)
     assert scorer.score(x) > 2 * scorer.score(as_tensor(images[:1]))
-
-
-def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path, monkeypatch):
-    config = TINY.model_copy(update={"steps": 5})
-    whole = fit(pictures(), config, seed=0, device=CPU, run=Run()).state()
-
-    def stop(optimizer, peak, schedule, step, total):
-        if step == 3:
-            raise Interrupted(step)
-        training.set_learning_rate(optimizer, peak, schedule, step, total)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(contextual, "set_learning_rate", stop)
-        with pytest.raises(Interrupted):
-            fit(pictures(), config, seed=0, device=CPU, run=Run(tmp_path, checkpoint_every_s=0.0))
-    resumed = fit(pictures(), config, seed=0, device=CPU, run=Run(tmp_path, resume=True)).state()
-    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
 
 
 def test_patches_that_do_not_tile_the_image_are_refused():

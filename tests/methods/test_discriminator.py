@@ -11,7 +11,7 @@ from novelette.cli import main
 from novelette.data.images import as_tensor
 from novelette.methods import discriminator
 from novelette.methods.discriminator import TINY, Config, Game, fit, judge, play
-from novelette.training import Diverged, Interrupted, Run
+from novelette.training import Diverged, Run
 
 CPU = torch.device("cpu")
 
@@ -112,25 +112,6 @@ def test_a_control_couples_the_rates_to_the_losses():
     assert game.opt_d.param_groups[0]["lr"] == pytest.approx(rate)
     game.descend_g(4, float(log["curator"].mean()))
     assert game.opt_g.param_groups[0]["lr"] not in (pytest.approx(rate), game.config.learning_rate)
-
-
-@pytest.mark.parametrize("changes", [{"autoencoder": "joint", "autoencoder_steps": 3}, {"novelties": "density", "minibatch": True}])
-def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(changes, tmp_path, monkeypatch):
-    config = tiny(**changes)
-    whole = fit(pictures(), config, seed=0, device=CPU, run=Run()).state()
-    original = Game.descend_d
-
-    def stopped(self, x):
-        if self.opt_d.state and next(iter(self.opt_d.state.values()))["step"] == 4:
-            raise Interrupted(4)
-        return original(self, x)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Game, "descend_d", stopped)
-        with pytest.raises(Interrupted):
-            fit(pictures(), config, seed=0, device=CPU, run=Run(tmp_path, checkpoint_every_s=0.0))
-    resumed = fit(pictures(), config, seed=0, device=CPU, run=Run(tmp_path, resume=True)).state()
-    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
 
 
 def test_the_log_shows_the_variance_within_made_pictures_and_how_sure_d_is(monkeypatch):

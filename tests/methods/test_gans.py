@@ -1,8 +1,6 @@
-"""What the GANs that are compared with all keep: stopped runs go on, logs are finite, heat maps are what a picture loses, widths fit."""
+"""What the GANs that are compared with all keep: logs are finite, heat maps are what a picture loses, widths fit."""
 
-import itertools
 import math
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -11,7 +9,7 @@ from novelette import training
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.methods import METHODS
-from novelette.training import Interrupted, Run
+from novelette.training import Run
 
 CPU = torch.device("cpu")
 STEPS = {"f-anogan": {"steps": 3, "encoder_steps": 3}}  # six in all for each
@@ -35,31 +33,6 @@ def pictures(n=12, channels=1, seed=0):
 def trained(name, run, **changes):
     config = METHODS[name].TINY.model_copy(update=STEPS.get(name, {"steps": 6}) | {"batch_size": 4} | changes)
     return METHODS[name].fit(pictures(), config, seed=0, device=CPU, run=run)
-
-
-class StopsAt:
-    """An event that is set when it is asked the n-th time, as Ctrl-C would set it in the middle of a run."""
-
-    def __init__(self, n):
-        self.asked, self.n = itertools.count(), n
-
-    def is_set(self):
-        return next(self.asked) >= self.n
-
-
-@pytest.mark.parametrize(("name", "at"), [*((name, 4) for name in GANS), ("f-anogan", 2)])  # f-AnoGAN's encoder begins at 3
-def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(name, at, tmp_path, monkeypatch):
-    @contextmanager
-    def interrupts():
-        yield StopsAt(at)
-
-    whole = trained(name, Run()).state()
-    with monkeypatch.context() as patched:
-        patched.setattr(training, "_interrupts", interrupts)
-        with pytest.raises(Interrupted, match=f"stopped at step {at}"):
-            trained(name, Run(folder=tmp_path))
-    resumed = trained(name, Run(folder=tmp_path, resume=True)).state()
-    assert all(torch.equal(resumed[key], value) for key, value in whole.items())
 
 
 @every_gan

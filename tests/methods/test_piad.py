@@ -15,7 +15,7 @@ from novelette.fitting import configured
 from novelette.methods import piad
 from novelette.methods.piad import TINY, Config, Looking, Piad, Scorer, fit, paper
 from novelette.perceptual import load
-from novelette.training import Interrupted, Run
+from novelette.training import Run
 
 CPU = torch.device("cpu")
 LOSSES = ("mse", "perceptual", "perceptual-l1", "relative-perceptual-l1")
@@ -176,23 +176,6 @@ def test_everything_is_logged(monkeypatch):
         assert all(math.isfinite(value) for value in line.values())
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path, monkeypatch):
-    whole = trained(tiny(steps=7)).state()
-    original = Piad.descend_eg
-
-    def stopped(self, x, step):
-        if step == 5:
-            raise Interrupted(step)
-        return original(self, x, step)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Piad, "descend_eg", stopped)
-        with pytest.raises(Interrupted):
-            trained(tiny(steps=7), folder=tmp_path, checkpoint_every_s=0.0)
-    resumed = trained(tiny(steps=7), folder=tmp_path, resume=True).state()
-    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
-
-
 def test_a_run_with_other_weights_does_not_go_on_with_a_checkpoint(tmp_path, monkeypatch):
     trained(tiny(), folder=tmp_path)
     original = piad.load
@@ -216,14 +199,6 @@ def test_a_detector_carries_its_layers_and_no_critics(monkeypatch):
     assert {name.split(".")[0] for name in scorer.state()} == {"net", "looking"}
     assert "looking.net.layers.conv_pw_2.weight" in scorer.state()
     assert "looking.net.layers.conv_pw_3.weight" not in scorer.state()
-
-
-def test_snapshots_are_scorers_of_their_step():
-    run = Run(snapshot_steps=frozenset({2, 6}))
-    last = fit(pictures(), tiny(), seed=0, device=CPU, run=run)
-    assert set(run.snapshots) == {2, 6}
-    assert all(torch.equal(value, run.snapshots[6][0][name]) for name, value in last.state().items())
-    assert not torch.equal(run.snapshots[2][0]["net.generate.layers.0.weight"], last.state()["net.generate.layers.0.weight"])
 
 
 def test_settings_that_do_not_go_together_are_refused():
