@@ -39,7 +39,7 @@ def compare(
 ) -> int:
     """Fit several methods on the same pictures, for minutes each, and rank them: the first thing to run on new pictures.
 
-    Each runs in a process of its own; one that fails is told of, and the others go on. Exit status 1 if one failed.
+    Each runs in a process of its own; one that fails is a row with its reason, and the others go on. Exit status 1 if one failed.
 
     Args:
         source: normal pictures: a folder, an .npy or .npz array, or a named set (novelette data) with --normal.

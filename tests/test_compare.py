@@ -67,19 +67,38 @@ def here(task, limit_s):
 
 def test_every_method_is_a_row_best_first_with_both_knns_though_they_were_not_asked_for(made):
     _, _, found = made
-    assert {row["method"] for row in found["rows"]} == {"knn", "knn --metric euclidean", f"{GAN} --steps 12"}
-    areas = [row["auroc"] for row in found["rows"]]
+    *rows, last = found["rows"]
+    assert {row["method"] for row in rows} == {"knn", "knn --metric euclidean", f"{GAN} --steps 12"}
+    assert last["method"] == MISSING
+    areas = [row["auroc"] for row in rows]
     assert areas == sorted(areas, reverse=True)
-    assert all(row["low"] <= row["auroc"] <= row["high"] for row in found["rows"])
+    assert all(row["low"] <= row["auroc"] <= row["high"] for row in rows)
 
 
-def test_a_method_that_fails_is_told_with_its_reason_and_the_others_go_on(made):
+def test_a_method_that_fails_is_a_row_with_its_reason_and_the_others_go_on(made):
     status, folder, found = made
     assert status == 1
-    assert list(found["failures"]) == [MISSING]
-    assert "gone.npz" in found["failures"][MISSING]
+    assert [row["failed"] is None for row in found["rows"]] == [True] * 3 + [False]
+    assert "gone.npz" in found["rows"][-1]["failed"]
     assert not (folder / "feature-knn-perceptual-weights-gone.npz.det").exists()
-    assert "gone.npz" in (folder / "index.html").read_text()
+    *_, last = re.findall(r"<tr>.*?</tr>", (folder / "index.html").read_text().partition("</table>")[0])
+    assert re.search(rf'<th scope="row">{MISSING}</th><td colspan="9">failed: .*gone\.npz', last)
+
+
+def test_the_printed_table_has_a_line_for_what_failed_under_the_same_columns():
+    lines = findings.text_table(["method", "AUROC", "fit"], [["knn", "0.912", "1 s"], ["pca, long", "failed: too few pictures for it"]])
+    assert list(lines) == ["method     AUROC  fit", "knn        0.912  1 s", "pca, long  failed: too few pictures for it"]
+
+
+def test_when_every_method_fails_the_table_has_their_reasons(parts, monkeypatch, capsys):
+    monkeypatch.setattr(contest, "answered", lambda task, limit_s: "no memory")
+    assert main(["compare", str(parts), "--methods", "knn"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "method                  agreement  steps  fit  a picture  on disk  memory",
+        "knn                     failed: no memory",
+        "knn --metric euclidean  failed: no memory",
+        "None of the methods came to an end.",
+    ]
 
 
 def test_detectors_are_kept_and_are_what_fit_makes(made, parts, labelled, tmp_path):
@@ -110,7 +129,7 @@ def test_the_page_stands_alone_and_shows_every_row(made):
     assert "<script" not in text
     assert "$" not in text
     assert "http" not in re.sub(r'http-equiv="[^"]*"', "", text)
-    assert all(text.count(row["command"].split(" -o ")[1]) == 1 for row in made[2]["rows"])
+    assert all(text.count(row["command"].split(" -o ")[1]) == 1 for row in made[2]["rows"][:-1])
 
 
 def test_without_labelled_pictures_nothing_is_ranked_and_the_strangest_are_shown(parts, tmp_path, monkeypatch, capsys):

@@ -108,9 +108,12 @@ class Comparison:
 
     def agreement(self) -> list[float]:
         """Of each row, the mean rank correlation of its scores of the normal pictures with each other row's; NaN of one alone."""
+        if len(self.rows) < 2:
+            return [float("nan")] * len(self.rows)
         r = np.array([[metrics.rank_correlation(a.outcome.normal, b.outcome.normal) for b in self.rows] for a in self.rows])
         np.fill_diagonal(r, 0)
-        return (r.sum(1) / (len(r) - 1)).tolist() if len(r) > 1 else [float("nan")] * len(r)
+        out: list[float] = (r.sum(1) / (len(r) - 1)).tolist()
+        return out
 
     def strangest(self, most: int) -> list[int]:
         """The normal pictures that the rows together find strangest, by mean rank: numbers in their source, strangest first."""

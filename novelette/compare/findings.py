@@ -18,11 +18,11 @@ def heads(found: Comparison) -> list[str]:
 
 
 def cells(found: Comparison) -> list[list[str]]:
-    """A line a row of the comparison."""
+    """A line a method; of one that failed its name and the reason."""
     n_scored = int(found.normal.calibrating.sum()) if found.test is None else len(found.test.labels)
-    return [
-        [row.entrant.label, *_judged(found, row, r), *_costs(row, n_scored)] for row, r in zip(found.rows, found.agreement(), strict=True)
-    ]
+    rows = zip(found.rows, found.agreement(), strict=True)
+    fitted = [[row.entrant.label, *_judged(found, row, r), *_costs(row, n_scored)] for row, r in rows]
+    return fitted + [[failure.entrant.label, f"failed: {failure.reason}"] for failure in found.failures]
 
 
 def _judged(found: Comparison, row: Row, agreement: float) -> list[str]:
@@ -46,10 +46,15 @@ def _costs(row: Row, n_scored: int) -> list[str]:
 
 
 def text_table(names: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of text, the first column to the left, the others to the right."""
-    widths = [max(len(line[i]) for line in (names, *lines)) for i in range(len(names))]
+    """Lines of text, the first column to the left, the others to the right.
+
+    A line of two cells, where there are more columns, is a name and a sentence.
+    """
+    whole = [names, *(line for line in lines if len(line) == len(names))]
+    widths = [max(len(line[0]) for line in (names, *lines)), *(max(map(len, column)) for column in list(zip(*whole, strict=True))[1:])]
     for line in (names, *lines):
-        yield "  ".join([line[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True))]).rstrip()
+        rest = line[1:] if len(line) < len(names) else [text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)]
+        yield "  ".join([line[0].ljust(widths[0]), *rest]).rstrip()
 
 
 def findings(found: Comparison) -> Iterator[Finding]:
@@ -60,8 +65,6 @@ def findings(found: Comparison) -> Iterator[Finding]:
         yield from _without_labels(found)
     else:
         yield from _ranking(found)
-    for failure in found.failures:
-        yield Finding("bad", f"{failure.entrant.label} failed: {failure.reason}.")
     cut = [row.entrant.label for row in found.rows if row.outcome.steps < row.outcome.recipe_steps]
     if cut:
         yield Finding(

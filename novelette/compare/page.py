@@ -34,7 +34,7 @@ def render(found: Comparison, source: str) -> str:
         chart=_chart(found),
         explained=_explained(found),
         heads="".join(f'<th scope="col">{escape(name)}</th>' for name in heads(found)),
-        rows="".join(_line(line) for line in cells(found)),
+        rows="".join(_line(line, len(heads(found))) for line in cells(found)),
         gallery=_gallery(found),
         commands="".join(f"<tr><td>{words(f'`{command(row, source)}`')}</td></tr>" for row in found.rows),
         unreadable=unreadable_list(found.unreadable()),
@@ -68,11 +68,15 @@ def as_json(found: Comparison, source: str) -> dict[str, Any]:
         named = {"method": row.entrant.label, "config": row.outcome.config.model_dump(mode="json")}
         rows.append(
             named
+            | {"failed": None}
             | own
             | {"as_good_as_the_best": row in good, "agreement": None if math.isnan(agreement) else agreement}
             | costs
             | {"command": command(row, source)}
         )
+    for failure in found.failures:
+        config = failure.entrant.recipe.config.model_dump(mode="json")
+        rows.append({"method": failure.entrant.label, "config": config, "failed": failure.reason})
     return {
         "normal": found.normal.chosen.title,
         "test": None if found.test is None else found.test.title,
@@ -82,7 +86,6 @@ def as_json(found: Comparison, source: str) -> dict[str, Any]:
         "minutes_each": found.minutes,
         "seconds": found.seconds,
         "rows": rows,
-        "failures": {failure.entrant.label: failure.reason for failure in found.failures},
         "unreadable": len(found.unreadable()),
     }
 
@@ -112,8 +115,13 @@ def _explained(found: Comparison) -> str:
     return escape(said)
 
 
-def _line(line: list[str]) -> str:
-    return f'<tr><th scope="row">{escape(line[0])}</th>' + "".join(f'<td class="number">{escape(cell)}</td>' for cell in line[1:]) + "</tr>"
+def _line(line: list[str], columns: int) -> str:
+    """A row of the table; a line of two cells, where there are more columns, is a name and a sentence."""
+    if len(line) < columns:
+        rest = f'<td colspan="{columns - 1}">{words(line[1])}</td>'
+    else:
+        rest = "".join(f'<td class="number">{escape(cell)}</td>' for cell in line[1:])
+    return f'<tr><th scope="row">{escape(line[0])}</th>{rest}</tr>'
 
 
 def _gallery(found: Comparison) -> str:
