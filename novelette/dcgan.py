@@ -74,8 +74,7 @@ def in_parts(search: Callable[[Tensor], Tensor], x: Tensor, size: int) -> Tensor
     Args: search: (size, ...) to (size, ...), each image by itself.
     """
     parts = []
-    with torch.inference_mode(False), torch.enable_grad():
-        for part in x.clone().split(size):
-            filled = torch.cat([part, part.new_zeros(size - len(part), *part.shape[1:])])
-            parts.append(search(filled)[: len(part)])
+    for part in x.split(size):
+        filled = torch.cat([part, part.new_zeros(size - len(part), *part.shape[1:])])
+        parts.append(search(filled)[: len(part)])
     return torch.cat(parts) if parts else x.new_zeros(0)

@@ -1,5 +1,7 @@
 """Watching a generator train: a model that diverges is stopped with a sentence, and those stacked beside it go on."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,20 +11,23 @@ from novelette.training import Diverged, Run
 
 
 class Watch:
-    """Stops models that diverge: a loss that is no number, or pictures that have become one, or saturated, or exploded, and stay so.
+    """Stops models that diverge: a loss that is no number, or pictures that have become one, or saturated, or exploded, or a loss that has
+    exploded, and stay so.
 
     Alike images are not judged: nothing can collapse. GANs pass through a collapse in their first steps, so it counts only from a quarter
     of the training on, or step 5,000. A model that diverges beside others in one program is put down in `run.failed`, and they go on.
 
-    Args: stops: whether pictures stop a model; if not, `run.notes` has a warning. A loss that is no number always does.
+    Args:
+        stops: whether pictures, and losses above `most`, stop a model; if not, `run.notes` has a warning. What is no number always does.
+        most: of any loss, above which it has exploded; for losses whose scale is known. Pictures of a last tanh cannot explode.
     """
 
     PATIENCE = 10  # looks in a row, training.LOG_EVERY steps apart
     EXPLODED = 10.0  # standard deviation over a batch, of pixels that should be in [-1, 1]
     EVEN = 0.02  # from a half
 
-    def __init__(self, steps: int, models: int, run: Run, *, stops: bool = True) -> None:
-        self.first, self.run, self.stops, self.what = min(steps // 4, 5000), run, stops, "reconstructions"
+    def __init__(self, steps: int, models: int, run: Run, *, stops: bool = True, most: float = math.inf) -> None:
+        self.first, self.run, self.stops, self.most, self.what = min(steps // 4, 5000), run, stops, most, "reconstructions"
         self.strikes, self.since = [0] * models, [0] * models
         self.even, self.even_since = 0, 0
         self.before: tuple[Tensor, Tensor] | None = None
@@ -56,7 +61,14 @@ class Watch:
         saturated = (x_hat.abs().clamp(max=1).mean((0, 2, 3, 4)) > 0.999) & (x.abs().mean((0, 2, 3, 4)) < 0.95)
         for m in range(len(self.strikes)):
             nonsense = self._nonsense(step, losses, m)
-            stuck = self._stuck(step, m, bool(collapsed[m]), bool(saturated[m]), bool(spread[m] > self.EXPLODED))
+            large = [name for name, l in losses.items() if l[m] > self.most]
+            signs = {
+                f"exploded: since step {{}} the {self.what} are far out of the range of pixels": bool(spread[m] > self.EXPLODED),
+                f"exploded: since step {{}} the loss {', '.join(large)} is above {self.most:g}": bool(large),
+                f"collapsed: since step {{}} the {self.what} are all the same picture": bool(collapsed[m]),
+                f"collapsed: since step {{}} the {self.what} are saturated black and white": bool(saturated[m]),
+            }
+            stuck = self._stuck(step, m, next((sign for sign, seen in signs.items() if seen), None))
             if stuck and not self.stops:
                 self.run.notes["warning"] = stuck
             elif (nonsense or stuck) and m not in self.run.failed:
@@ -70,13 +82,11 @@ class Watch:
         wrong = {name: float(l[m]) for name, l in losses.items() if not torch.isfinite(l[m])}
         return next((f"training diverged at step {step + 1:,}: {name} is {value}" for name, value in wrong.items()), None)
 
-    def _stuck(self, step: int, m: int, collapsed: bool, saturated: bool, exploded: bool) -> str | None:
-        self.strikes[m] = self.strikes[m] + 1 if step >= self.first and (collapsed or saturated or exploded) else 0
+    def _stuck(self, step: int, m: int, sign: str | None) -> str | None:
+        """What is said of a model that has shown a sign at each of the last looks.   Args: sign: of this look, with a place for a step."""
+        self.strikes[m] = self.strikes[m] + 1 if step >= self.first and sign else 0
         self.since[m] = step + 1 if self.strikes[m] == 1 else self.since[m]
-        end, how = ("collapsed", "all the same picture") if collapsed else ("collapsed", "saturated black and white")
-        if exploded:
-            end, how = "exploded", "far out of the range of pixels"
-        return f"training {end}: since step {self.since[m]:,} the {self.what} are {how}" if self.strikes[m] >= self.PATIENCE else None
+        return f"training {sign.format(f'{self.since[m]:,}')}" if sign and self.strikes[m] >= self.PATIENCE else None
 
     def undecided(self, step: int, data: Tensor, novel: Tensor) -> None:
         """Warn of a discriminator that has come to rest at D = ½.   Args: data, novel: D(x) of images and 1 - D of novelties, (B,) each."""

@@ -132,6 +132,21 @@ def test_pictures_far_out_of_range_are_an_explosion():
         look(watch, 1, x_hat, first=450)
 
 
+def test_a_loss_above_its_most_is_an_explosion_when_it_stays_there():
+    watch, losses = Watch(1, 1, Run(), most=100.0), {"g": torch.ones(1), "d": torch.tensor([101.0])}
+    pair = watched()[:, None]
+    for step in range(49, 450, 50):  # nine looks
+        watch(step, losses, pair, pair)
+    watch(499, WELL, pair, pair)
+    for step in range(549, 950, 50):
+        watch(step, losses, pair, pair)
+    with pytest.raises(Diverged, match="training exploded: since step 550 the loss d is above 100;"):
+        watch(999, losses, pair, pair)
+    unbounded = watch_of(1)
+    for step in range(49, 1000, 50):  # the scale of these losses is not known
+        unbounded(step, {"d": torch.tensor([1e6])}, pair, pair)
+
+
 def test_a_watch_that_does_not_stop_warns_of_pictures_but_still_stops_at_a_loss_that_is_no_number():
     watch = Watch(1, 1, Run(), stops=False)
     look(watch, 12, one_picture())

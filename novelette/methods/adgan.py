@@ -80,6 +80,10 @@ class Adgan(nn.Module):
         (novelette.nets), of which none sees another.
         Deviation: the latents are drawn once, by the seed, and not anew for each picture; so a score is the same tomorrow.
         """
+        with torch.inference_mode(False), torch.enable_grad():
+            return self._drawn(x.detach().clone())
+
+    def _drawn(self, x: Tensor) -> Tensor:
         n, j = len(x), self.config.starts
         copies = Decoder(self.channels, self.widths, self.config.latent, models=n * j).to(x.device)
         own = self.generate.state_dict()
@@ -96,7 +100,7 @@ class Adgan(nn.Module):
             return each(copies(z), n * j).unflatten(0, (n, j))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The mean over J searches of ⟨(x - G_θⱼ(zⱼ))²⟩: (N, C, S, S) in [-1, 1] -> (N,)."""
+        """The mean over J searches of ⟨(x - G_θⱼ(zⱼ))²⟩: (N, C, S, S) in [-1, 1] -> (N,). Its gradient is that with these images kept."""
         return self._in_parts(x, lambda d: d.square().flatten(1).mean(1))
 
     def heatmap(self, x: Tensor) -> Tensor:

@@ -86,16 +86,18 @@ class Anogan(nn.Module):
         Deviation: every search begins at the same latent, drawn once by the seed; the paper draws one a picture. So scores do not change
         from one call to the next.
         """
-        f = self.critic.features(x).detach()
-        z = self.start.expand(len(x), -1).clone().requires_grad_()
-        optimizer = Adam([z], self.config.search_rate, (self.config.beta1, 0.999))
-        for _ in range(self.config.search_steps):
-            (z.grad,) = torch.autograd.grad(self.loss(x, f, self.generate(z)).sum(), z)  # each image's latent has its own image's gradient
-            optimizer.step()
+        with torch.inference_mode(False), torch.enable_grad():
+            x = x.detach().clone()
+            f = self.critic.features(x).detach()
+            z = self.start.expand(len(x), -1).clone().requires_grad_()
+            optimizer = Adam([z], self.config.search_rate, (self.config.beta1, 0.999))
+            for _ in range(self.config.search_steps):
+                (z.grad,) = torch.autograd.grad(self.loss(x, f, self.generate(z)).sum(), z)  # an image's latent has its image's gradient
+                optimizer.step()
         return z.detach()
 
     def forward(self, x: Tensor) -> Tensor:
-        """A(x) = L of the latent found: (N, C, S, S) in [-1, 1] -> (N,)."""
+        """A(x) = L of the latent found: (N, C, S, S) in [-1, 1] -> (N,). Its gradient is that with this latent kept."""
         return in_parts(lambda part: self._found(part)[0], x.to(self.start.device), SEARCHED)
 
     def heatmap(self, x: Tensor) -> Tensor:
@@ -104,10 +106,9 @@ class Anogan(nn.Module):
 
     def _found(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """L and G(z) of the latents found, (N,) and (N, C, S, S)."""
-        z = self.search(x)
         with torch.no_grad():
-            x_hat = self.generate(z)
-            return self.loss(x, self.critic.features(x), x_hat), x_hat
+            x_hat = self.generate(self.search(x))
+        return self.loss(x, self.critic.features(x), x_hat), x_hat
 
 
 Scorer = ScorerOf(Anogan, graph=False)  # a search by gradients is no network from images to scores

@@ -24,6 +24,7 @@ from novelette.watch import Watch
 
 PAPER = "a technical report on deep learning for novelty detection, 2.6 and 3; Goodfellow et al.: Generative adversarial nets (2014)"
 
+EXPLODED = 100.0  # nats: a player that is wrong at odds of exp(100) to 1, on average
 FEWEST = 8  # batches of normal images that a minibatch feature is averaged over
 
 
@@ -50,7 +51,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         "none", "the generator is first an autoencoder's decoder, and stays one with joint (an adversarial autoencoder)"
     )
     autoencoder_steps: int = setting(500, "updates of the autoencoder alone, before the game", ge=0, le=100_000_000)
-    collapse: Literal["stop", "warn"] = setting("stop", "what to do when the generator makes one picture only, or explodes")
+    collapse: Literal["stop", "warn"] = setting("stop", "what to do when the generator makes one picture only, or a loss explodes")
 
     @model_validator(mode="after")
     def _generator_is_there(self) -> "Config":
@@ -149,7 +150,7 @@ def play(images: Tensor, config: Config, *, seed: int, device: torch.device, run
     game.draw(seed)
     x_of = batches([images], config.batch_size, [seed], device)
     total = config.steps_for(len(images))
-    watch = Watch(total, 1, run, stops=config.collapse == "stop")
+    watch = Watch(total, 1, run, stops=config.collapse == "stop", most=EXPLODED)
     for step in run.steps(total, game.parts(), seed=seed, images=config.batch_size * (k + 1), scorers=lambda: [judge(game, images)]):
         x = x_of[step * (k + 1)][:, 0]
         if step < config.opening:  # the report, 3.2: G is initialized by an autoencoder

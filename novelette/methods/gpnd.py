@@ -181,7 +181,6 @@ class Manifold(nn.Module):
         log_surface = math.log(2) + around / 2 * math.log(math.pi) - math.lgamma(around / 2) + (around - 1) * r.log()
         return log_surface - log_along - interpolated(r, self.centres, self.log_density)
 
-    @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """-log p(x): (N, C, S, S) in [-1, 1] -> (N,)."""
         return torch.cat([self.novelty(part) for part in x.to(self.centres.device).split(SCORED)])

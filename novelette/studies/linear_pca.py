@@ -53,12 +53,14 @@ def train(data: Vector, c: int, steps: int, seeds: int, *, constant: bool = Fals
     GAN: z ~ N(0, I), fresh each step, the gradients of `linear_gan` averaged over the batch; both players move at once.
     Autoencoder: x̂ = D E x, from ‖x - x̂‖². The angle is that of B, and of D.
 
+    D begins at random, A ~ N(0, I): where x and g have mean zero, A = 0 is an equilibrium, and nothing would be learned from there.
+
     Args: data: (N, n), scaled to a mean square of 1.   constant: z's first entry has mean 1, so that G can have a mean.
     """
     rng, n = np.random.default_rng(0), data.shape[1]
     data = data / np.sqrt(np.square(data).mean())
     v = leading_components(data, c)
-    a, b = np.zeros((seeds, n, 1)), rng.normal(0, 0.3, (seeds, n, c))
+    a, b = rng.normal(size=(seeds, n, 1)), rng.normal(0, 0.3, (seeds, n, c))
     decoder, encoder = rng.normal(0, 0.1, (seeds, n, c)), rng.normal(0, 0.1, (seeds, c, n))
     chance = float(mean_angle(rng.normal(size=(1000, n, c)), v).mean())
     every, marks = max(1, steps // MARKS), []

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from novelette.detector import Detector
 from novelette.errors import InputError
+from novelette.netscorer import NetScorer
 
 STEPS = 50
 OVERSHOOT = 0.02  # DeepFool's: so much farther than to the threshold, so that it is crossed
@@ -36,9 +37,12 @@ class Moved:
 def margin(detector: Detector) -> F:
     """f: tiles (N, T, C, S, S) in [-1, 1] to the worst tile's score less the threshold.
 
+    A latent that a score searches for is searched anew for each x + r; the gradient is that with the latent kept.
+
     Raises: InputError for a detector that has no threshold, or whose method has no network from images to scores.
     """
-    threshold, module = detector.threshold, detector.scorer.module()
+    threshold, scorer = detector.threshold, detector.scorer
+    module = scorer.net if isinstance(scorer, NetScorer) else scorer.module()  # some networks have a gradient, but no graph to export
     if threshold is None:
         raise InputError(f"this {detector.method} detector has no threshold to move a score across: novelette calibrate sets one")
     if module is None:

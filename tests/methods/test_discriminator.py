@@ -123,6 +123,17 @@ def test_the_log_shows_the_variance_within_made_pictures_and_how_sure_d_is(monke
     ] * 3
 
 
+def test_a_players_loss_that_explodes_is_told(monkeypatch):
+    monkeypatch.setattr(training, "LOG_EVERY", 1)
+    monkeypatch.setattr(discriminator, "curator_loss", lambda real, made, bound: 1e6 * (real + made).abs() + 1e6)
+    run = Run()
+    fit(pictures(), tiny(steps=16, collapse="warn"), seed=0, device=CPU, run=run)
+    assert run.notes["warning"].startswith("training exploded: since step 5 the loss curator")
+    assert run.notes["warning"].endswith("is above 100")
+    with pytest.raises(Diverged, match="training exploded"):
+        fit(pictures(), tiny(steps=16), seed=0, device=CPU, run=Run())
+
+
 @pytest.mark.parametrize("collapse", ["stop", "warn"])
 def test_a_generator_that_makes_one_picture_stops_the_run_or_is_warned_of(collapse, monkeypatch):
     monkeypatch.setattr(training, "LOG_EVERY", 1)

@@ -156,7 +156,7 @@ def test_a_step_of_training_is_a_step_down_the_gradients(monkeypatch):
     train(data, 2, 2, 1)
     rng = np.random.default_rng(0)
     data = data / np.sqrt(np.square(data).mean())
-    a, b = np.zeros(4), rng.normal(0, 0.3, (1, 4, 2))[0]
+    a, b = rng.normal(size=(1, 4, 1))[0, :, 0], rng.normal(0, 0.3, (1, 4, 2))[0]
     decoder, encoder = rng.normal(0, 0.1, (1, 4, 2))[0], rng.normal(0, 0.1, (1, 2, 4))[0]
     rng.normal(size=(1000, 4, 2))
     rate = linear_pca.LEARNING_RATE
@@ -174,5 +174,5 @@ def test_a_step_of_training_is_a_step_down_the_gradients(monkeypatch):
 def test_the_autoencoder_finds_principal_components_and_the_gan_does_not():
     found = train(spectrum(8, np.array([9.0, 6.0]), seed=0), 2, 600, 3)
     assert found.autoencoder[-1].max() < 5
-    assert np.abs(found.gan[-1] - found.gan[0]).max() < 1
-    assert found.gan[-1].min() > 20
+    assert found.gan[-1].min() > 20  # D's first steps, from a random A, turn B by some degrees, this way or that
+    assert np.abs(found.gan[-1] - found.gan[len(found.step) // 2]).max() < 1
