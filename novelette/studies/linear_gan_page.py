@@ -73,11 +73,11 @@ def conclusion(found: dict[str, Angles]) -> str:
     mean = next(one for name, one in found.items() if "z with" in name)
     return (
         f"**A linear GAN does not do PCA.** The autoencoder's subspace comes to within {worst:.0f}° of the leading components, whatever "
-        f"the seed. The GAN's stays about where it was drawn. D begins at random, and while its weights come to rest it turns B: the angle "
-        f"changes by up to {np.abs(changes).max():.1f}°, towards the components in {(changes < 0).sum()} of {len(changes)} runs and away from "
-        f"them in the others, by {changes.mean():+.1f}° on average; after the first quarter of training by no more than {later:.2f}°. (From "
-        "A = 0, an equilibrium, it would hardly move at all.) Nothing pulls it, since a linear discriminator sees the mean of the data, not "
-        "their spread. Where noise and data have a mean, "
+        "the seed. The GAN's stays about where it was drawn. D begins at random, and while its weights come to rest it turns B: the "
+        f"angle changes by up to {np.abs(changes).max():.1f}°, towards the components in {(changes < 0).sum()} of {len(changes)} runs and "
+        f"away from them in the others, by {changes.mean():+.1f}° on average; after the first quarter of training by no more than "
+        f"{later:.2f}°. (From A = 0, an equilibrium, it would hardly move at all.) Nothing pulls it, since a linear discriminator sees the "
+        "mean of the data, not their spread. Where noise and data have a mean, "
         f"that is what is learned: one of {LATENTS} directions, and the mean angle falls from {mean.gan[0].mean():.0f}° to "
         f"{mean.gan[-1].mean():.0f}°, while the others stay.\n\n"
     )
