@@ -223,11 +223,14 @@ def test_rows_of_other_benches_stand_beside(place, capsys):
     assert_refused(place.argv("b"), place.root, capsys, "other cannot stand beside it, since it is of other data or another protocol")
 
 
-def test_rows_beside_may_stand_against_figures_of_their_own_table(place):
-    other = place.bench(HEAD + 'published = "pkdgan-mnist"\n' + KNN + 'paper = "KDE"\n', "other")
-    place.records(other, {("kNN", "0", 0): 0.7, ("kNN", "1", 0): 0.8})
+def test_rows_beside_keep_what_they_stand_against_in_their_own_table(place):
+    other = place.bench(HEAD + 'published = "pkdgan-mnist"\ntest_at_most = 100\n' + KNN + 'paper = "OCSVM"\n', "other")
+    place.records(other, {("kNN", "0", 0): 0.98, ("kNN", "1", 0): 0.99})
     found = place.records(place.bench(HEAD + 'beside = ["other"]\n' + GAN), {("GAN", "0", 0): 0.9})
-    assert rows(classes(found).text)[0] == ["normal class", "GAN", "kNN"]
+    head, _, zero, _ = rows(classes(found).text)
+    assert head == ["normal class", "GAN", "kNN", "OCSVM (P-KDGAN, Table 2)", "difference"]
+    assert zero == ["0", "0.9000", "0.9800", "0.9880", "-0.0080"]
+    assert "`other`, pictures of 32 px, on the test images (of these 100 at most, half of them normal" in classes(found).text
 
 
 def test_bench_prints_rows_of_other_benches_too(place, capsys, monkeypatch):

@@ -78,14 +78,14 @@ class Found:
 
     @cached_property
     def rows_beside(self) -> list[Row]:
-        """Rows of other benches. A label says so where it is one of its own rows' too, or the data are another copy of the set."""
+        """Rows of other benches, with what they stand against. A label says so where it is one of its own rows' too, or the data are another copy of the set."""
         own = {row.label for row in self.rows}
         rows = []
         for other in self.beside:
             copy = f", {other.title}" if self.good and other.title != self.title else ""
             for row in other.rows:
                 bench = f" ({other.bench.name})" if row.label in own else ""
-                rows.append(Row(f"{row.label}{bench}{copy}", row.figures))
+                rows.append(replace(row, label=f"{row.label}{bench}{copy}"))
         return rows
 
     def of(self, label: str) -> list[Record]:

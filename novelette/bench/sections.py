@@ -29,10 +29,15 @@ def classes(found: Found) -> Section:
     if found.printed.columns:
         text += " What has a source in parentheses is printed in the paper, not run by us."
     if found.beside:
-        beside = ", ".join(f"`{other.bench.name}`, pictures of {other.bench.size} px" for other in found.beside)
+        beside = ", ".join(f"`{other.bench.name}`, pictures of {other.bench.size} px{_share(found, other)}" for other in found.beside)
         text += f" Beside them are the rows of other benches: {beside}."
     plot = _dots(found, rows) if len(found.rows) <= MANY else _dots_by_row(found, rows)
     return Section("Classes", f"{text}\n\n{classes_table(rows, found.classes, found.printed, role(found.bench.protocol))}", (plot,))
+
+
+def _share(found: Found, other: Found) -> str:
+    """What a bench beside is tested on, where that is not the same."""
+    return "" if found.bench.test_at_most == other.bench.test_at_most else f", on the {tested(other)}"
 
 
 def tested(found: Found) -> str:

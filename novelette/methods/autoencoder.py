@@ -24,7 +24,7 @@ PAPER = (
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
-    """The length was chosen on held-out training pictures of MNIST."""
+    """Plain, denoising or contractive, or both."""
 
     hidden: int = setting(64, "numbers of the code", ge=1, le=8192)
     denoising: float = setting(
