@@ -1,9 +1,11 @@
 """How certain a classifier is of known classes, of the class left out, and of noise: several readings of one network.
 
     python benchmarks/certainty.py [--data mnist] [--novel 4] [--seeds 0 1 2] [--size 28] [--steps 1500] [--data-root DIR]
+        [--results results] [--output docs/results/certainty]
 
 Section 2.3 of the technical report. Trained on the training images of all classes but one (the protocol leave-one-out); measured on 1,000
-known test images, 250 of the class left out, and 250 of uniform noise. One JSON line a seed goes to results/certainty.jsonl.
+known test images, 250 of the class left out, and 250 of uniform noise. One JSON line a seed goes to results/certainty.jsonl. From the
+records of all seeds OUTPUT.md has the table, and OUTPUT.svg and .png the medians; without a seed (--seeds) nothing is trained.
 """
 
 import argparse
@@ -18,10 +20,13 @@ import numpy as np
 import torch
 
 from novelette import metrics
+from novelette.bench.cells import cell, markdown, number, std
 from novelette.bench.engine import commit, prepared
+from novelette.bench.figures import Dots, Mark, draw
 from novelette.data.images import as_tensor
 from novelette.data.named import class_index, load_named
 from novelette.data.protocol import leave_one_out
+from novelette.files import write_whole
 from novelette.methods.certainty import Config, Scorer, fit
 from novelette.training import Run
 
@@ -32,7 +37,9 @@ READINGS = {
     "noise": {"reading": "noise"},
     "gradient": {"reading": "gradient"},
 }
+APART = ("novel", "noise")
 CPU = torch.device("cpu")
+KINDS = {"known": "known classes", "novel": "the class left out", "noise": "noise"}
 
 
 def read(config: Config, plain: Scorer, seed: int, kinds: dict[str, torch.Tensor]) -> dict[str, Any]:
@@ -44,23 +51,81 @@ def read(config: Config, plain: Scorer, seed: int, kinds: dict[str, torch.Tensor
         scores = {kind: scorer.score(x).numpy() for kind, x in kinds.items()}
         medians = {kind: round(float(np.median(s if reading == "gradient" else 1 - s)), 4) for kind, s in scores.items()}
         aurocs = {}
-        for kind in ("novel", "noise"):
+        for kind in APART:
             both = np.concatenate([scores["known"], scores[kind]])
             aurocs[kind] = round(metrics.auroc(both, np.repeat([0, 1], [len(scores["known"]), len(scores[kind])])), 4)
         found[reading] = {"median": medians, "auroc": aurocs}
     return found
 
 
+def page(records: list[dict[str, Any]], command: str, name: str) -> tuple[str, Dots]:
+    """The table in Markdown, and the medians of certainty as a plot.   Args: records: one a seed.   name: of the plot's file."""
+    readings = list(records[0]["readings"])
+
+    def over_seeds(reading: str, figure: str, kind: str) -> list[float]:
+        return [record["readings"][reading][figure][kind] for record in records]
+
+    lines = [
+        [
+            reading,
+            *(cell(over_seeds(reading, "median", kind)) for kind in KINDS),
+            *(cell(over_seeds(reading, "auroc", kind)) for kind in APART),
+        ]
+        for reading in readings
+    ]
+    heads = ["reading", *KINDS.values(), *(f"AUROC of {KINDS[kind]}" for kind in APART)]
+    first, accuracy = records[0], cell([record["accuracy"] for record in records])
+    alt = "Median certainty by reading; bars are standard deviations over seeds"
+    marks = [
+        Mark(words, {r: (float(np.mean(own)), std(own)) for r in readings if r != "gradient" and (own := over_seeds(r, "median", kind))})
+        for kind, words in KINDS.items()
+    ]
+    of_noise = [[reading, *map(number, over_seeds(reading, "median", "noise"))] for reading in readings]
+    text = f"""# How certain a classifier is of known digits, of the digit left out, and of noise
+
+{first["data"]} at {first["size"]} px without {first["novel"]}, {first["steps"]:,} steps; accuracy on known test images {accuracy}.
+Medians of the certainty C, of `gradient` of ‖∂y/∂x‖, and the AUROC of known images against the others: mean ± standard deviation over
+seeds (their number). `dropout 0.2` is that of training, `dropout 0.5` drops more.
+
+{markdown(heads, lines)}
+
+![{alt}]({name}.svg)
+
+*{alt}.*
+
+By seed, the median certainty of noise:
+
+{markdown(["reading", *(f"seed {record['seed']}" for record in records)], of_noise)}
+
+Made by `{command}` from `results/certainty.jsonl`; commits {", ".join(sorted({record["commit"] for record in records}))}.
+"""
+    return text, Dots("", alt, marks, [r for r in readings if r != "gradient"], "median certainty")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--novel", default="4")
-    parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
+    parser.add_argument("--seeds", type=int, nargs="*", default=(0, 1, 2))
     parser.add_argument("--size", type=int, default=28)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--data-root", type=Path, action="append", default=[])
     parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--output", type=Path, default=Path("docs/results/certainty"))
     given = parser.parse_args()
+    if given.seeds:
+        measure(given)
+    asked = {name: getattr(given, name) for name in ("novel", "size", "steps")}
+    lines = (json.loads(line) for line in (given.results / "certainty.jsonl").read_text().splitlines())
+    by_seed = {line["seed"]: line for line in lines if asked.items() <= line.items()}  # the last of each
+    text, plot = page([by_seed[seed] for seed in sorted(by_seed)], "python benchmarks/certainty.py", given.output.name)
+    for ending, data in zip((".svg", ".png"), draw(plot), strict=True):
+        write_whole(given.output.with_suffix(ending), data)
+    write_whole(given.output.with_suffix(".md"), text)
+
+
+def measure(given: argparse.Namespace) -> None:
+    """Train and read one network a seed, and leave a record of each."""
     torch.set_num_threads(1)
     named = load_named(given.data, data_roots=given.data_root)
     pixels, novel = prepared(named, given.size), class_index(named, given.novel)

@@ -78,7 +78,10 @@ class Found:
 
     @cached_property
     def rows_beside(self) -> list[Row]:
-        """Rows of other benches, with what they stand against. A label says so where it is one of its own rows' too, or the data are another copy of the set."""
+        """Rows of other benches, with what they stand against.
+
+        A label says whose it is where it is one of its own rows' too, or the data are another copy of the set.
+        """
         own = {row.label for row in self.rows}
         rows = []
         for other in self.beside:

@@ -89,9 +89,9 @@ class Looking(Run):
         super().__init__(bar=bar)
         self.epochs, self.see, self.looks = dict(epochs), see, list[dict[str, Any]]()
 
-    def steps(self, total: int, parts: Mapping[str, HasState], *, seed: int, images: int = 1) -> Iterator[int]:
+    def steps(self, total: int, parts: Mapping[str, HasState], *, seed: int, images: int = 1, **more: Any) -> Iterator[int]:
         nets = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
-        for step in super().steps(total, parts, seed=seed, images=images):
+        for step in super().steps(total, parts, seed=seed, images=images, **more):
             if step in self.epochs:
                 with torch.random.fork_rng():
                     self.looks.append({"epoch": self.epochs[step]} | self.see(nets, self.epochs[step]))
