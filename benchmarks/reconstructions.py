@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from novelette import store
-from novelette.bench.engine import MODELS, SPLITS, prepared, restored
+from novelette.bench.engine import MODELS, Known, prepared, restored
 from novelette.bench.figures import STYLE
 from novelette.bench.runs import expand, read_bench
 from novelette.data.images import as_tensor, load
@@ -134,14 +134,14 @@ def of_bench(path: Path, results: Path, normal: str, seed: int, data_roots: tupl
     """The detectors of a bench on the test pictures of a class."""
     bench = read_bench(path)
     named = load_named(bench.data, data_roots=data_roots, attribute=bench.attribute)
-    pixels = prepared(named, bench.size)
+    pixels, known = prepared(named, bench.size), Known(named.title, named.labels, named.is_train, named.groups, None, results / MODELS)
     for run in expand(bench, named):
         if (run.normal, run.seed, run.teacher) != (normal, seed, None):
             continue
-        weights = results / MODELS / run.weights_file(bench, named.title)
+        weights = known.models / run.weights_file(bench, known.title)
         if not weights.exists():
             raise SystemExit(f"{run.entry.label} on {normal} has left no weights: run the bench with keep = true")
-        test = SPLITS[bench.protocol](named.labels, named.is_train, run.number, run.seed).test
+        test = known.split(bench, run).test
         scorer = restored(run, weights, *pixels.shape[1:3])
         scores = torch.cat([scorer.score(as_tensor(part)) for part in torch.from_numpy(pixels[test]).split(500)])
         yield Shown(run.entry.label, scorer, pixels[test], is_novel(bench.protocol, named.labels, run.number)[test], scores.numpy())
