@@ -57,7 +57,11 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         w, stride = (avg_pool2d(self.weight, 2, stride=1, padding=1), (2, 2)) if self.pooled else (self.weight, (1, 1))
-        out: Tensor = _Convolve.apply(x, w, self.bias, (stride, self.padding))
+        assert self.bias is not None
+        parts, kind = (x, w, self.bias), x.device.type
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # it leaves a Function as it is
+            parts = x.to(short := torch.get_autocast_dtype(kind)), w.to(short), self.bias.to(short)
+        out: Tensor = _Convolve.apply(*parts, (stride, self.padding))
         return out
 
 

@@ -7,9 +7,9 @@ from pydantic import BaseModel
 from novelette.classify import players
 from novelette.classify.pictures import Augmentation
 from novelette.settings import setting
+from novelette.training import Precision
 
 Who = Literal["all", "d", "t", "c"]  # whose move it is; `all` in pretraining
-Precision = Literal["float32", "bfloat16"]
 
 
 class Recipe(Augmentation, frozen=True, extra="forbid"):

@@ -4,6 +4,8 @@ An encoder E maps pictures to latents of a known distribution, a generator G lat
 should look like x to a pretrained network (paper 004). Novelty is how much it does not: A(x) = L(x, G(E(x))).
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -17,7 +19,7 @@ from novelette.perceptual import Name, Perceptual, load, with_its_layer
 from novelette.perceptual.difference import DIFFERENCES, Loss
 from novelette.residual import ARCHITECTURES, Encoder, Generator, ImageCritic, LatentCritic, draw_residual_weights
 from novelette.settings import setting
-from novelette.training import HasState, Run, batches, descend, generators
+from novelette.training import HasState, Precision, Run, batches, descend, generators, precise
 from novelette.wasserstein import critic_loss, gradient_penalty
 from novelette.watch import Watch
 
@@ -65,6 +67,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     balance_reduce: Literal["mean", "median"] = setting("mean", "over layers and history: as printed, or as the authors' code")
     smoothing: float = setting(0.3, "of gradient norms: how much the newest counts", gt=0, le=1)
     history: int = setting(5, "how many of the last measurements count", ge=1, le=100_000)
+    precision: Precision = setting("float32", "of products in training: float32 or bfloat16, faster where the processor has it (AMX, GPUs)")
 
     _layer = model_validator(mode="after")(with_its_layer)
 
@@ -121,6 +124,10 @@ class Piad:
         nets: dict[str, HasState] = {"net": self.net, "critic_x": self.critic_x, "critic_z": self.critic_z}
         return nets | {"opt_d": self.opt_d, "opt_eg": self.opt_eg} | self.histories
 
+    def of(self, net: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        """What a network makes, float32, multiplied in the config's precision."""
+        return precise(net, *inputs, precision=self.config.precision)
+
     def latents(self, n: int) -> Tensor:
         """z ~ N(0, I), (n, Z, 1, 1) or (n, Z, 4, 4), from torch's own generator."""
         return torch.randn(n, *self.latent, device=self.device)
@@ -130,10 +137,11 @@ class Piad:
         self.critic_x.requires_grad_(True)
         z, c = self.latents(len(x)), self.config
         with torch.no_grad():
-            x_made, z_made = self.net.generate(z), self.net.encode(x)
+            x_made, z_made = self.of(self.net.generate, z), self.of(self.net.encode, x)
         log: dict[str, Tensor] = {}
         loss = x.new_zeros(())
-        for name, critic, real, fake in (("x", self.critic_x, x, x_made), ("z", self.critic_z, z, z_made)):
+        for name, net, real, fake in (("x", self.critic_x, x, x_made), ("z", self.critic_z, z, z_made)):
+            critic = partial(self.of, net)
             d_real, d_fake, gp = critic(real), critic(fake), gradient_penalty(critic, real, fake)
             loss = loss + critic_loss(d_real, d_fake, gp, weight=c.penalty, drift=c.drift).mean()
             log |= {f"distance_{name}": (d_real - d_fake).detach(), f"penalty_{name}": gp.detach()}
@@ -142,10 +150,11 @@ class Piad:
 
     def losses(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """Alg. 1, l. 7-9, of images (B, C, S, S).   Returns: E(x), G(E(x)), L_rec (B,), and the adversarial loss of each net, (B,)."""
-        code = self.net.encode(x)
-        x_hat = self.net.generate(code)
-        l_rec = self.looking(x, x_hat).flatten(1).mean(1)
-        l_adv = {"g": -self.critic_x(self.net.generate(self.latents(len(x)))), "e": -self.critic_z(code)}
+        code = self.of(self.net.encode, x)
+        x_hat = self.of(self.net.generate, code)
+        l_rec = self.of(self.looking, x, x_hat).flatten(1).mean(1)
+        x_made = self.of(self.net.generate, self.latents(len(x)))
+        l_adv = {"g": -self.of(self.critic_x, x_made), "e": -self.of(self.critic_z, code)}
         return code, x_hat, l_rec, l_adv
 
     def descend_eg(self, x: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:

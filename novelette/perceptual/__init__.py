@@ -52,7 +52,7 @@ class Perceptual(nn.Module):
         colour = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
         prepared = self.network.prepared(colour)
         out: Tensor = self.layers(prepared.contiguous(memory_format=torch.channels_last))  # twice as fast for depthwise convolutions
-        return out
+        return out.to(x.dtype)
 
     def set_filters(self, mean: Tensor, std: Tensor) -> None:
         """Take μ and σ, (F,) each."""

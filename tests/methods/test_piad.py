@@ -110,6 +110,22 @@ def test_what_encoder_and_generator_descend_is_the_adversarial_gradient_and_gamm
         torch.testing.assert_close(p.grad, q, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_bfloat16_is_for_training_alone(loss):
+    """Its losses are near those of float32, but not the same; a detector multiplies in float32 whatever it was trained in."""
+    full, short = (players(tiny(loss=loss, precision=precision)) for precision in ("float32", "bfloat16"))
+    x, found = as_tensor(pictures(4)), []
+    for made in (full, short):
+        torch.manual_seed(0)
+        log = made.descend_d(x)
+        found.append(log | made.descend_eg(x, 0)[1])
+    for name, value in found[0].items():
+        assert found[1][name].dtype == torch.float32
+        assert 0 < (found[1][name] - value).abs().max() < 0.05 * value.abs().max() + 0.05, name
+    scored = [Scorer.of(short, 1, 32), Scorer.from_state(full.config, Scorer.of(short, 1, 32).state(), 1, 32)]
+    assert torch.equal(*(scorer.score(x) for scorer in scored))
+
+
 @pytest.mark.parametrize(("norm", "reduce"), [("l2", "mean"), ("std", "median")])
 def test_gamma_is_how_many_times_larger_the_adversarial_gradients_are_layer_by_layer(norm, reduce):
     """Eq. 12 in plain loops: of one measurement, without smoothing, the mean or median over the layers of ‖∂adv‖ / ‖∂rec‖."""
