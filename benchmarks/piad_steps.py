@@ -1,6 +1,7 @@
 """Seconds of a core that a step of PIAD takes: two rounds of both critics, and an update of encoder and generator.
 
-    python benchmarks/piad_steps.py [--architectures small cifar10] [--batches 32 16] [--channels 3] [--steps 7] [--results results]
+    python benchmarks/piad_steps.py [--architectures small cifar10] [--batches 32 16] [--precisions float32 bfloat16] [--channels 3]
+                                    [--steps 7] [--results results]
 
 All take turns. Processor time of one thread, so that other programs count only for what they take from caches. One JSON line goes to
 results/piad-steps.jsonl: medians in ms, of the critics' round and of the whole step. The perceptual network is the default one.
@@ -24,8 +25,8 @@ CPU = torch.device("cpu")
 SIZE = 32  # px
 
 
-def piad_of(architecture: str, channels: int) -> Piad:
-    config = Config.model_validate({"architecture": architecture})
+def piad_of(architecture: str, precision: str, channels: int) -> Piad:
+    config = Config.model_validate({"architecture": architecture, "precision": precision})
     made = Piad(config, channels, SIZE, CPU, Looking(config.loss, load(config.network, config.layer, SIZE)[0]).requires_grad_(False))
     made.draw(0)
     return made
@@ -45,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--architectures", nargs="+", default=["small", "cifar10"])
     parser.add_argument("--batches", type=int, nargs="+", default=[32, 16])
+    parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--steps", type=int, default=7)
     parser.add_argument("--results", type=Path, default=Path("results"))
@@ -52,9 +54,10 @@ def main() -> None:
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(0)
     timed = {
-        f"{name}, batch {batch}": (made, torch.rand(batch, given.channels, SIZE, SIZE, generator=rng) * 2 - 1)
+        f"{name}, batch {batch}, {precision}": (made, torch.rand(batch, given.channels, SIZE, SIZE, generator=rng) * 2 - 1)
         for name in given.architectures
-        for made in (piad_of(name, given.channels),)
+        for precision in given.precisions
+        for made in (piad_of(name, precision, given.channels),)
         for batch in given.batches
     }
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in timed}

@@ -5,9 +5,9 @@ import pytest
 from test_table import HEAD, Place
 
 from novelette import training
-from novelette.bench.engine import run_bench
+from novelette.bench.engine import logged, run_bench
 from novelette.bench.found import find
-from novelette.bench.game import accuracies, variances
+from novelette.bench.game import accuracies, losses, variances
 from novelette.bench.measures import Exam
 from novelette.bench.runs import Bench
 
@@ -17,7 +17,7 @@ D = '[[detectors]]\nlabel = "D"\nmethod = "discriminator"\n'
 def test_a_record_has_the_mean_answers_to_data_and_novelties_at_each_point_and_the_variance_of_the_log(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "LOG_EVERY", 3)
     row = {"label": "D", "method": "discriminator", "config": {"width": 2, "latent": 4, "steps": 6, "batch_size": 4}}
-    more = {"protocol": "leave-one-out", "classes": ("4",), "curve": 2, "curve_every": 3, "measures": ("accuracy", "variance")}
+    more = {"protocol": "leave-one-out", "classes": ("4",), "curve": 2, "curve_every": 3, "measures": ("accuracy", "losses", "variance")}
     kept, original = [], Exam.scores
 
     def scores(self, scorer, which, *moved):
@@ -34,6 +34,13 @@ def test_a_record_has_the_mean_answers_to_data_and_novelties_at_each_point_and_t
         assert (data, novel) == (pytest.approx(np.mean(normal), abs=1e-5), pytest.approx(np.mean(others), abs=1e-5))
     assert [step for step, _ in record["variance"]] == [3, 6]
     assert all(value > 0 for _, value in record["variance"])
+    assert [step for step, _, _ in record["losses"]] == [3, 6]
+    assert all(g > 0 and d > 0 for _, g, d in record["losses"])
+
+
+def test_a_records_course_is_the_lines_of_the_log_that_have_all_it_asks_for():
+    log = [{"step": 3, "forger": 2.0, "curator": 1.0}, {"step": 6, "ae": 0.5}, {"step": 9, "curator": 4.0, "forger": 3.0}]
+    assert logged(log, ("forger", "curator")) == [(3, 2.0, 1.0), (9, 3.0, 4.0)]
 
 
 @pytest.fixture
@@ -42,7 +49,8 @@ def found(tmp_path):
     path = place.bench(HEAD.replace('classes = ["0", "1"]', 'classes = ["0"]\nseeds = [0, 1]') + D)
     by_seed = {0: [(10, 0.2, 0.9), (20, 0.4, 0.7)], 1: [(10, 0.4, 0.5), (20, 0.8, 0.3)]}
     spread = {0: [(10, 0.5), (20, 0.1)], 1: [(10, 0.3), (20, 0.2)]}
-    given = {"accuracy": lambda run: by_seed[run.seed], "variance": lambda run: spread[run.seed]}
+    game = {0: [(10, 5.0, 1.0), (20, 2.0, 1.0), (30, 4.0, 3.0)], 1: [(10, 9.0, 1.0), (20, 2.0, 2.0), (30, 2.0, 2.0)]}
+    given = {"accuracy": lambda run: by_seed[run.seed], "variance": lambda run: spread[run.seed], "losses": lambda run: game[run.seed]}
     place.records(path, {("D", "0", 0): 0.5, ("D", "0", 1): 0.6}, **given)
     return find(path, place.results)
 
@@ -63,10 +71,19 @@ def test_the_page_has_the_last_and_the_least_variance(found):
     assert list(line.y) == pytest.approx([0.4, 0.15])
 
 
-def test_benches_of_other_methods_have_neither(tmp_path):
+def test_the_page_has_each_players_last_loss_and_how_far_it_swings_in_the_second_half_and_draws_every_seed(found):
+    section = losses(found)
+    assert "| D | 3.0000 ± 1.4142 (2) | 2.5000 ± 0.7071 (2) | 0.5000 ± 0.7071 (2) | 0.5000 ± 0.7071 (2) |" in section.text
+    drawn = [(line.label, tuple(line.x), tuple(line.y)) for line in section.plots[0].panels["D"]]
+    assert drawn[:2] == [("generator", (10, 20, 30), (5, 2, 4)), ("generator", (10, 20, 30), (9, 2, 2))]
+    assert drawn[2:] == [("discriminator", (10, 20, 30), (1, 1, 3)), ("discriminator", (10, 20, 30), (1, 2, 2))]
+
+
+def test_benches_of_other_methods_have_none_of_it(tmp_path):
     place = Place(tmp_path)
     path = place.bench(HEAD + '[[detectors]]\nlabel = "kNN"\nmethod = "knn"\n')
     place.records(path, {("kNN", "0", 0): 0.5})
     found = find(path, place.results)
     assert accuracies(found) is None
     assert variances(found) is None
+    assert losses(found) is None

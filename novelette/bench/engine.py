@@ -38,6 +38,7 @@ SPLITS: dict[str, Callable[..., Split]] = {
     **PROTOCOLS,
     "held-out": held_out,
 }  # held-out: on the training split alone, for choosing settings
+LOGGED = {"variance": ("variance",), "losses": ("forger", "curator")}  # measures that are the log's own
 
 
 def run_bench(
@@ -144,12 +145,17 @@ def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: K
                 raise training.failed[m]
             exam = Exam(pixels, split, is_novel(bench.protocol, known.labels, run.number), device)
             record |= measured(bench, scorer, training.snapshots, m, exam)
-            if "variance" in bench.measures and len(runs) == 1:
-                record["variance"] = [(line["step"], line["variance"]) for line in training.history if "variance" in line]
+            if len(runs) == 1:
+                record |= {name: logged(training.history, names) for name, names in LOGGED.items() if name in bench.measures}
         except Exception as error:
             record["error"] = f"{type(error).__name__}: {error}"
         records.append(record)
     return records
+
+
+def logged(history: list[dict[str, float]], names: tuple[str, ...]) -> list[tuple[float, ...]]:
+    """The step and these figures of each line of a log that has them all."""
+    return [(line["step"], *(line[name] for name in names)) for line in history if all(name in line for name in names)]
 
 
 def trained(bench: Bench, runs: list[Run], images: list[torch.Tensor], known: Known, device: torch.device, training: Training) -> list[Any]:

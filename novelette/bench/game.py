@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from statistics import pstdev
 
 from novelette.bench.cells import Record, cell, figures_of, markdown, mean, over_classes
 from novelette.bench.figures import Line, Lines
@@ -9,6 +10,7 @@ from novelette.bench.found import Found
 from novelette.bench.sections import Section, tested_share
 
 Course = Sequence[Sequence[float]]  # (step, value, ...)
+PLAYERS = ("generator", "discriminator")  # whose losses a record's `losses` are, in their order
 
 
 def accuracies(found: Found) -> Section | None:
@@ -49,6 +51,32 @@ def variances(found: Found) -> Section | None:
     text = "Variance of each pixel within a batch of made pictures, the mean over pixels; a generator that makes one picture only has 0."
     plot = Lines("variance", "Variance within the made batch against training step", {"": drawn}, "step", "variance")
     return Section("Variance within made batches", f"{text}\n\n{markdown(['detector', 'last', 'least'], lines)}", (plot,))
+
+
+def losses(found: Found) -> Section | None:
+    """Both players' losses in training (technical report, Figure 3.2)."""
+    courses = {row.label: [r["losses"] for r in found.of(row.label) if r.get("losses")] for row in found.rows}
+    lines = []
+    panels: dict[str, list[Line]] = defaultdict(list)
+    for label, of_row in courses.items():
+        if not of_row:
+            continue
+        for at, name in enumerate(PLAYERS, 1):
+            for course in (_mean_course([one], at) for one in of_row):
+                panels[label].append(Line(name, list(course), list(course.values()), at - 1))
+        swings = [[pstdev([line[at] for line in course[len(course) // 2 :]]) for course in of_row] for at in (1, 2)]
+        lines.append([label, *(cell([course[-1][at] for course in of_row]) for at in (1, 2)), *map(cell, swings)])
+    if not lines:
+        return None
+    text = (
+        "Each player's loss on a batch, in nats, a line a seed. **Swing** is the standard deviation over the second half of a run: of a "
+        "game that has settled it is that of batches alone. Of noise and of a fitted density the generator's loss is what it would be: "
+        "nobody descends it."
+    )
+    alt = "losses of generator and discriminator against training step, a panel a detector"
+    plot = Lines("losses", alt, panels, "step", "loss, nats")
+    heads = ["detector", *(f"{name}, last" for name in PLAYERS), *(f"{name}, swing" for name in PLAYERS)]
+    return Section("Losses over training", f"{text}\n\n{markdown(heads, lines)}", (plot,))
 
 
 def _last(at: int) -> Callable[[Record], float | None]:

@@ -11,7 +11,7 @@ from novelette.bench.costs import costs
 from novelette.bench.course import course
 from novelette.bench.figures import Plot, draw
 from novelette.bench.found import Found, find
-from novelette.bench.game import accuracies, variances
+from novelette.bench.game import accuracies, losses, variances
 from novelette.bench.origins import origins
 from novelette.bench.runs import Names
 from novelette.bench.sections import Section, classes, teachers
@@ -29,6 +29,7 @@ SECTIONS = (
     batch_sizes,
     course,
     accuracies,
+    losses,
     variances,
     passes,
     seen,

@@ -78,7 +78,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
         measures: what else is measured of every run: `fit`, scores of training images against new ones; `noise`, AUROC under noise on
             the test images; `passes`, the mean score of an image and its copies moved by one pixel; `running`, a network with BatchNorm
             scored by its running averages; `accuracy`, how sure a discriminator is of normal and of novel images at each point of the
-            course; `variance`, that within the batches that a generator made in training.
+            course; `variance`, that within the batches that a generator made in training, and `losses`, both players', by the log.
         keep: whether the weights of detectors are kept below the results, for pictures of what they make; those of teachers always are.
     """
 
@@ -96,7 +96,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     test_at_most: int = Field(0, ge=0, le=1_000_000)
     curve: int = Field(0, ge=0, le=1000)
     curve_every: int = Field(1, ge=1, le=1000)
-    measures: tuple[Literal["accuracy", "fit", "noise", "passes", "running", "variance"], ...] = ()
+    measures: tuple[Literal["accuracy", "fit", "losses", "noise", "passes", "running", "variance"], ...] = ()
     keep: bool = False
     detectors: tuple[Entry, ...] = Field(min_length=1)
     students: tuple[Student, ...] = ()
