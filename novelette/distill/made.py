@@ -38,8 +38,8 @@ def from_elsewhere(x: Tensor, rng: Generator) -> Tensor:
     stretch = _drawn((len(x),), -0.3, 0.3, rng).exp()
     shift = _drawn((2, len(x)), -1, 1, rng) * (1 - zoom).abs()
     rows = [
-        torch.stack([mirror * zoom * stretch * angle.cos(), -zoom * angle.sin(), shift[0]], 1),
-        torch.stack([mirror * zoom * angle.sin(), zoom / stretch * angle.cos(), shift[1]], 1),
+        torch.stack([mirror * zoom * stretch * angle.cos(), -zoom / stretch * angle.sin(), shift[0]], 1),
+        torch.stack([mirror * zoom * stretch * angle.sin(), zoom / stretch * angle.cos(), shift[1]], 1),
     ]
     grid = affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False).to(x.device)
     return grid_sample(x, grid, padding_mode="reflection", align_corners=False)

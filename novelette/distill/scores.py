@@ -3,21 +3,22 @@
 On normal pictures alone scores say little, so the teacher is asked about pictures made from them as well (novelette.distill.made). As in
 structure 1 of P-KDGAN the student imitates and plays no game of its own: its discriminator stays as it was drawn.
 
-    L = K_s + w_x K_x
+    L = K_s + w_x K_x + w_f K_f
 """
 
 from typing import Literal, TypeVar
 
 import torch
 from pydantic import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from novelette.data.images import as_tensor
 from novelette.detector import FORWARD, Scorer
 from novelette.distill.made import made
 from novelette.errors import InputError
+from novelette.lesson import Lesson, Teaches
 from novelette.losses import reconstruction_l1, same_shape
-from novelette.methods import ede_gan, piad
+from novelette.methods import ede_gan
 from novelette.methods.ede_gan import Gan
 from novelette.progress import progress
 from novelette.settings import Widths, setting
@@ -26,7 +27,7 @@ from novelette.watch import Watch
 
 ScorerT = TypeVar("ScorerT", bound=Scorer)
 
-MADE = 3  # keeps the draws of made pictures apart from the others of a seed
+MADE, HINTS = 3, 4  # keep the draws of made pictures, and of the hints' weights, apart from the others of a seed
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -42,6 +43,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     boundary: float = setting(2.0, "where the teacher is undecided: so many spreads of its training scores above their mean", ge=-10, le=10)
     softness: float = setting(1.0, "over how many of these spreads it changes its mind", gt=0, le=100)
     w_x: float = setting(1.0, "weight of K_x, between the reconstructions, or the pictures where the teacher has none", ge=0, le=1e4)
+    w_f: float = setting(3.0, "weight of K_f: the student's latents tell what the teacher sees, where that is feature-knn", ge=0, le=1e4)
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""
@@ -91,37 +93,87 @@ def distil(
     module = teacher.module()
     if module is not None:
         module.to(device)
-    own = own_scores(teacher, images, device, bar=run.bar)
-    middle, spread = float(own.mean() + config.boundary * own.std()), float(config.softness * own.std())
+    own = own_lesson(teacher, images, device, bar=run.bar)
+    middle, spread = float(own.scores.mean() + config.boundary * own.scores.std()), float(config.softness * own.scores.std())
     if not spread > 0:
         raise InputError("the teacher scores all of these pictures alike: it has nothing to teach here")
+    hints, parts = None, student.parts()
+    if own.features is not None and config.w_f:
+        hints = Hints(config.latent, own.features, generators([seed], HINTS)[0]).to(device)
+        student.opt_g.add_param_group({"params": list(hints.parameters())})
+        parts["hints"] = hints
     steps, x_of = config.steps_for(len(images)), batches([images], config.batch_size, [seed], device)
     watch = Watch(steps, 1, run)
-    for step in run.steps(steps, student.parts(), seed=seed, images=2 * config.batch_size, scorers=lambda: student.scorers([images])):
+    for step in run.steps(steps, parts, seed=seed, images=2 * config.batch_size, scorers=lambda: student.scorers([images])):
         student.set_learning_rate(step, steps)
         x = x_of[step][:, 0]
         y = made(x, generators([seed], MADE, step)[0])
-        t = (torch.cat([own[x_of.numbers(step)], teacher.score_own(y)]) - middle) / spread
+        which, told = x_of.numbers(step), lesson(teacher, y, device)
+        t = (torch.cat([own.scores[which], told.scores]) - middle) / spread
         x_hat, z, z_hat = student.net(torch.cat([x, y]))
-        target = reconstructed(teacher, x, y)
-        k_s = score_loss((z - z_hat).square().mean(1), t)
-        k_x = reconstruction_l1(x_hat[: len(target)], target)
-        descend(student.opt_g, k_s.mean() + config.w_x * k_x.mean())
+        target = reconstructed(teacher, x, told, device)
+        losses = {"k_s": score_loss((z - z_hat).square().mean(1), t), "k_x": reconstruction_l1(x_hat[: len(target)], target)}
+        l = losses["k_s"].mean() + config.w_x * losses["k_x"].mean()
+        if hints is not None:
+            assert own.features is not None
+            assert told.features is not None
+            losses["k_f"] = hints(z, torch.cat([own.features[which], told.features]))
+            l = l + config.w_f * losses["k_f"].mean()
+        descend(student.opt_g, l)
         if run.wants_log(step):
-            watch.log(step, x, x_hat[: len(x)], {"k_s": k_s, "k_x": k_x})
+            watch.log(step, x, x_hat[: len(x)], losses)
     return student.scorers([images])[0], teacher
 
 
-def own_scores(teacher: Scorer, images: Tensor, device: torch.device, *, bar: bool) -> Tensor:
-    """The teacher's scores of its training images, uint8 (N, C, S, S), each as if it had not been among them: (N,)."""
-    parts = []
+class Hints(nn.Module):
+    """W z + c, which learns to tell from the student's latents what the teacher sees, and is not kept (Romero et al., 2015: FitNets).
+
+        K_f = ⟨(W z + c - (f - f̄) / σ_f)²⟩        f̄: mean of the teacher's features over the training images;   σ_f: their spread
+
+    Args: latent: size of z.   features: of the training images, (N, F).   rng: of the initial W; c begins at 0.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, latent: int, features: Tensor, rng: torch.Generator) -> None:
+        super().__init__()
+        self.told = nn.Linear(latent, features.shape[1])
+        self.told.weight.data.copy_(torch.empty(self.told.weight.shape).normal_(0, latent**-0.5, generator=rng))
+        self.told.bias.data.zero_()
+        self.register_buffer("mean", features.mean(0))
+        self.register_buffer("spread", features.var(0).mean().sqrt())
+
+    def forward(self, z: Tensor, features: Tensor) -> Tensor:
+        """K_f of latents (N, Z) and the teacher's features (N, F): (N,)."""
+        return (self.told(z) - (features - self.mean) / self.spread).square().mean(1)
+
+
+def lesson(teacher: Scorer, x: Tensor, device: torch.device) -> Lesson:
+    """What a teacher tells of training images, or of images made from them, (N, C, S, S)."""
+    if isinstance(teacher, Teaches):
+        return teacher.lesson(x)
+    return Lesson(teacher.score_own(x).to(device))  # some answer on the CPU, wherever x is
+
+
+def own_lesson(teacher: Scorer, images: Tensor, device: torch.device, *, bar: bool) -> Lesson:
+    """Scores and features of all training images, uint8 (N, C, S, S), each as if it had not been among them."""
+    parts: list[Lesson] = []
     with progress("teacher", len(images), shown=bar) as show:
         for part in images.split(FORWARD):
-            parts.append(teacher.score_own(as_tensor(part, device)))
-            show(sum(map(len, parts)))
-    return torch.cat(parts)
+            parts.append(lesson(teacher, as_tensor(part, device), device)._replace(reconstructions=None))
+            show(sum(len(told.scores) for told in parts))
+    scores, features = torch.cat([told.scores for told in parts]), [told.features for told in parts if told.features is not None]
+    return Lesson(scores, torch.cat(features) if features else None)
 
 
-def reconstructed(teacher: Scorer, x: Tensor, y: Tensor) -> Tensor:
-    """What the student's reconstructions shall be like: the teacher's of x and of y where it has any, else x itself; (2B | B, C, S, S)."""
-    return teacher.reconstructed(torch.cat([x, y])) if isinstance(teacher, piad.Scorer) else x
+def reconstructed(teacher: Scorer, x: Tensor, told: Lesson, device: torch.device) -> Tensor:
+    """What the student's reconstructions shall be like: the teacher's of x and of y where it has any, else x itself; (2B | B, C, S, S).
+
+    Args: told: of y.
+    """
+    if told.reconstructions is None:
+        return x
+    of_x = lesson(teacher, x, device).reconstructions
+    assert of_x is not None
+    return torch.cat([of_x, told.reconstructions])

@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate, normalize
 
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
+from novelette.lesson import Lesson
 from novelette.methods.knn import nearest
 from novelette.perceptual import Name, Perceptual, load, with_its_layer
 from novelette.progress import progress
@@ -113,7 +114,13 @@ class Scorer:
     @torch.inference_mode()
     def score_own(self, x: Tensor) -> Tensor:
         """`score` of training images (N, C, S, S) that are no neighbours of themselves: (N,). With k or fewer images, of what there is."""
-        return torch.cat([self.scoring(part, skip=1) for part in x.split(FORWARD)])
+        return self.lesson(x).scores
+
+    @torch.no_grad()
+    def lesson(self, x: Tensor) -> Lesson:
+        """What `score_own` says of images (N, C, S, S), and their unit vectors of features (N, F)."""
+        vectors = torch.cat([self.scoring.seeing(part) for part in x.split(FORWARD)])
+        return Lesson(self.scoring.distances(vectors, skip=1), vectors)
 
     @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:
@@ -161,7 +168,10 @@ class Near(nn.Module):
         self.k, self.seeing = k, seeing.eval()
         self.register_buffer("vectors", vectors)
 
-    def forward(self, x: Tensor, skip: int = 0) -> Tensor:
-        """Args: skip: how many of the nearest do not count."""
-        d, _ = nearest(self.seeing(x), self.vectors, min(self.k + skip, len(self.vectors)))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.distances(self.seeing(x))
+
+    def distances(self, v: Tensor, skip: int = 0) -> Tensor:
+        """Scores (N,) of unit vectors (N, F).   Args: skip: how many of the nearest do not count."""
+        d, _ = nearest(v, self.vectors, min(self.k + skip, len(self.vectors)))
         return d[:, min(skip, d.shape[1] - 1) :].mean(1)

@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 from torch.optim import Adam
 
 from novelette.balance import History, gradient_norms, select_weight
+from novelette.lesson import Lesson
 from novelette.perceptual import Name, Perceptual, load, with_its_layer
 from novelette.perceptual.difference import DIFFERENCES, Loss
 from novelette.residual import ARCHITECTURES, Encoder, Generator, ImageCritic, LatentCritic, draw_residual_weights
@@ -283,6 +284,13 @@ class Scorer:
     def reconstructed(self, x: Tensor) -> Tensor:
         """G(E(x)): (N, C, S, S) in [-1, 1] to the same. No gradient flows through it."""
         return torch.cat([self.scoring.net(part) for part in _parts(x)])
+
+    @torch.no_grad()
+    def lesson(self, x: Tensor) -> Lesson:
+        """A(x) and G(E(x)) of images (N, C, S, S)."""
+        x_hat, looking = self.reconstructed(x), self.scoring.looking
+        scores = [looking(part, made).flatten(1).mean(1) for part, made in zip(_parts(x), _parts(x_hat), strict=True)]
+        return Lesson(torch.cat(scores), reconstructions=x_hat)
 
     def module(self) -> nn.Module:
         return self.scoring

@@ -70,6 +70,21 @@ def test_from_elsewhere_shows_what_the_matrix_says():
             assert 0.35 * 0.74 < zoom < 1.3 * 1.36  # exp(±0.3) is 0.74 and 1.35
 
 
+def test_from_elsewhere_stretches_the_picture_and_then_turns_it():
+    """Steps to the right and down stay at right angles in the old picture, whatever the angle, and differ in length by exp(±0.3) each."""
+    ramp = torch.linspace(-1, 1, 64)
+    both = torch.stack([ramp.expand(64, 64), ramp[:, None].expand(64, 64)])[None].contiguous()
+    lengths = []
+    for seed in range(40):
+        inner = from_elsewhere(both, rng(seed))[0, :, 31:33, 31:33] * 63 / 2
+        if inner.abs().max() < 0.8 * 63 / 2:
+            right, down = inner[:, 0, 1] - inner[:, 0, 0], inner[:, 1, 0] - inner[:, 0, 0]
+            assert abs(float(right @ down)) < 1e-3 * float(right.norm() * down.norm()), seed
+            lengths.append(float(right.norm() / down.norm()))
+    assert 0.5 < min(lengths) < 0.8
+    assert 1.25 < max(lengths) < 1.9
+
+
 def test_recoloured_changes_each_channel_alike_everywhere():
     """Each channel of the new picture is a line of one channel of the old, cut off at black and white."""
     x = pictures(30)

@@ -17,7 +17,7 @@ from novelette.data.images import as_tensor
 from novelette.distill import scores
 from novelette.distill.detectors import way
 from novelette.distill.made import made
-from novelette.distill.scores import MADE, TINY, Config, distil, own_scores, reconstructed, score_loss
+from novelette.distill.scores import HINTS, MADE, TINY, Config, Hints, distil, lesson, own_lesson, reconstructed, score_loss
 from novelette.errors import InputError
 from novelette.losses import contrast_loss
 from novelette.methods import METHODS, ede_gan, feature_knn, knn, piad
@@ -111,7 +111,14 @@ def written_out(teacher, config, steps, images, seed=3):
     """The loop in plain terms, on networks of ede-gan and torch's own Adam."""
     net = ede_gan.Generator(config.student(), 1, 32)
     draw_weights(net, generators([seed], 0))
-    optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, (0.9, 0.99), fused=True)
+    weights = list(net.parameters())
+    if isinstance(teacher, feature_knn.Scorer):
+        with torch.no_grad():
+            seen = teacher.scoring.seeing(as_tensor(images))
+        hint = torch.empty(seen.shape[1], config.latent).normal_(0, config.latent**-0.5, generator=generators([seed], HINTS)[0])
+        offset = torch.zeros(seen.shape[1])
+        weights += [hint.requires_grad_(), offset.requires_grad_()]
+    optimizer = torch.optim.Adam(weights, config.learning_rate, (0.9, 0.99), fused=True)
     own = teacher.score_own(as_tensor(images)).numpy()
     mean, std = own.mean(), own.std(ddof=1)
     order = np.random.default_rng((seed, 0)).permutation(len(images))
@@ -134,32 +141,70 @@ def written_out(teacher, config, steps, images, seed=3):
             k_x = (x_hat - target).abs().mean()
         else:
             k_x = (x_hat[: len(x)] - x).abs().mean()
+        k_f = torch.zeros(())
+        if isinstance(teacher, feature_knn.Scorer):
+            with torch.no_grad():
+                sees = torch.cat([seen[which], teacher.scoring.seeing(y)])
+            sees = (sees - seen.mean(0)) / seen.var(0).mean().sqrt()
+            k_f = (z @ hint.T + offset - sees).square().mean()
         optimizer.zero_grad()
-        (loss + config.w_x * k_x).backward()
+        (loss + config.w_x * k_x + config.w_f * k_f).backward()
         optimizer.step()
     return net.state_dict()
 
 
 @pytest.mark.parametrize("which", ["teacher", "painter"])
 def test_a_student_is_the_loop_written_out(which, request):
-    """3 steps of 4 of 12 pictures: one pass. The painter's reconstructions are matched, of normal and of made pictures."""
+    """3 steps of 4 of 12 pictures: one pass. Matched are what feature-knn sees, and the painter's reconstructions, of normal and of made
+    pictures."""
     own = request.getfixturevalue(which)
-    config = tiny(steps=3, boundary=1.0, softness=0.7, w_x=3.0, learning_rate=1e-3)
+    config = tiny(steps=3, boundary=1.0, softness=0.7, w_x=3.0, w_f=2.0, learning_rate=1e-3)
     student = taught(own, config, seed=3)
     for name, value in written_out(own, config, 3, pictures()).items():
         torch.testing.assert_close(student.state()[name], value, rtol=1e-3, atol=1e-5)  # float32 sums in another order, by Adam's division
 
 
 def test_training_pictures_are_asked_about_as_if_they_had_not_been_among_them(teacher):
-    own = own_scores(teacher, pictures(), CPU, bar=False)
-    assert torch.equal(own, teacher.score_own(as_tensor(pictures())))
-    assert (own > teacher.score(as_tensor(pictures()))).all()
+    own = own_lesson(teacher, pictures(), CPU, bar=False)
+    assert torch.equal(own.scores, teacher.score_own(as_tensor(pictures())))
+    assert (own.scores > teacher.score(as_tensor(pictures()))).all()
+    torch.testing.assert_close(own.features, teacher.scoring.vectors)
+
+
+def test_a_lesson_has_what_the_teacher_can_tell(teacher, painter):
+    x = as_tensor(pictures(3, seed=1))
+    kinds = {"knn": fitted(knn, knn.Config(), pictures()), "feature-knn": teacher, "piad": painter}
+    told = {name: lesson(scorer, x, CPU) for name, scorer in kinds.items()}
+    for name, scorer in kinds.items():
+        torch.testing.assert_close(told[name].scores, scorer.score_own(x), msg=name)
+    assert {name: [part is not None for part in its[1:]] for name, its in told.items()} == {
+        "knn": [False, False],
+        "feature-knn": [True, False],
+        "piad": [False, True],
+    }
+
+
+def test_the_hints_loss_by_hand():
+    """Two pictures, f̄ = (1, 1), variances 2 and 0 and so σ_f = 1; latents (1, 2) told by W = ((1, 0), (0, 2)) as (1, 4)."""
+    hints = Hints(2, torch.tensor([[0.0, 1.0], [2.0, 1.0]]), torch.Generator().manual_seed(0))
+    assert (hints.told.weight.std() > 0, hints.told.bias.tolist()) == (True, [0.0, 0.0])
+    hints.told.weight.data = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    assert hints(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 3.0]])).tolist() == [((1 - 0) ** 2 + (4 - 2) ** 2) / 2]
+
+
+def test_without_their_weight_there_are_no_hints(teacher):
+    logs = []
+    for w_f in (0.0, 1.0):
+        run = Run()
+        taught(teacher, tiny(w_f=w_f), run)
+        logs.append(set(run.history[-1]))
+    assert logs[1] - logs[0] == {"k_f"}
 
 
 def test_what_is_reconstructed_is_the_teachers_where_it_reconstructs(teacher, painter):
     x, y = as_tensor(pictures(3)), as_tensor(pictures(3, seed=1))
-    assert reconstructed(teacher, x, y) is x
-    target = reconstructed(painter, x, y)
+    assert reconstructed(teacher, x, lesson(teacher, y, CPU), CPU) is x
+    target = reconstructed(painter, x, lesson(painter, y, CPU), CPU)
     assert target.shape == (6, 1, 32, 32)
     assert not target.requires_grad
     torch.testing.assert_close(target[3:], painter.scoring.net(y).detach())
@@ -240,7 +285,7 @@ def test_a_teacher_to_whom_all_pictures_are_alike_has_nothing_to_teach():
 
 
 def test_widths_that_do_not_fit_the_image_are_refused_before_the_teacher_is_asked(teacher, monkeypatch):
-    monkeypatch.setattr(scores, "own_scores", None)
+    monkeypatch.setattr(scores, "own_lesson", None)
     with pytest.raises(InputError, match="names 2 blocks, but images of 32 px need 3"):
         taught(teacher, tiny(widths=(2, 4)))
 
