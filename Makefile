@@ -1,4 +1,5 @@
-# make demo: fit, distil, calibrate and evaluate on scikit-learn's digits.   make test: lint, types and the fast tests.   Both set up first.
+# make demo: fit, distil, calibrate and evaluate on scikit-learn's digits.   make test: lint, types and the fast tests.   Both set up first,
+# which downloads PyTorch: for its CPU-only build,  PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready

@@ -25,6 +25,7 @@ from novelette.cli_tag import tag
 from novelette.cli_train import distill, fit
 from novelette.errors import InputError
 from novelette.saying import STOPPED, say
+from novelette.words import install_words
 
 
 def methods() -> int:
@@ -100,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        say(f"novelette: this command needs {error.name}: pip install 'novelette[{extra}]'")
+        say(f"novelette: this command needs {error.name}: {install_words(extra)}")
     return 2
 
 

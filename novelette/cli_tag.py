@@ -109,7 +109,8 @@ def suggest(
         tagger: made by novelette tag fit.
         pictures: a folder, one picture, or an .npy or .npz array. No text is asked for.
         n: how many tags a picture. (from 1)
-        output: a .csv file of file and tags, which novelette tag fit reads, or a .jsonl file, with scores; printed as CSV without it.
+        output: a .csv file of file and tags, which novelette tag fit reads where it lies beside the pictures, or a .jsonl file,
+            with scores; printed as CSV without it.
         force: replace the file that is there.
     """
     from novelette import outputs

@@ -26,6 +26,11 @@ def flat(nested: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return out
 
 
+def install_words(extra: str) -> str:
+    """What to do where an extra is not installed."""
+    return f"install novelette with its extra {extra}, in a checkout pip install '.[{extra}]'"
+
+
 def names_words(names: Sequence[str], most: int = 10) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

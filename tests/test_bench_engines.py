@@ -24,7 +24,7 @@ def test_address_without_ray_is_refused(argv, tmp_path, capsys):
 def test_ray_that_is_not_installed_is_named_with_its_extra(argv, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     for address in ([], ["--address", "a:1"]):
-        assert_refused([*argv, "--engine", "ray", *address], tmp_path, capsys, "--engine ray needs Ray", "novelette[cluster]")
+        assert_refused([*argv, "--engine", "ray", *address], tmp_path, capsys, "--engine ray needs Ray", "its extra cluster")
 
 
 def test_engine_that_does_not_exist_is_refused(argv, tmp_path, capsys):

@@ -20,7 +20,7 @@ from novelette.cli import main
 from novelette.data.named import load_named
 
 TESTS = Path(__file__).parent
-NEEDS_RAY = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'novelette[cluster]'")
+NEEDS_RAY = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: the extra cluster")
 ON_RAY = pytest.param("ray", marks=NEEDS_RAY)
 KNN = '[[detectors]]\nlabel = "kNN"\nmethod = "knn"\n'
 TEACHER = '[[detectors]]\nlabel = "T"\nmethod = "ede-gan"\nstack = 2\nconfig = { widths = "2", latent = 8, steps = 40 }\n'

@@ -16,7 +16,7 @@ from pictures import assert_refused
 from novelette.bench.runs import Bench, Entry
 from novelette.errors import InputError
 
-pytest.importorskip("ray", reason="needs Ray: pip install 'novelette[cluster]'")
+pytest.importorskip("ray", reason="needs Ray: the extra cluster")
 from novelette.bench import on_ray
 
 BENCH = """

@@ -339,7 +339,7 @@ def test_lsun_is_read_from_exported_images_with_their_own_split(tmp_path: Path) 
 
 
 def test_lsun_is_read_from_its_lmdb(tmp_path: Path) -> None:
-    lmdb = pytest.importorskip("lmdb", reason="needs novelette[data]")
+    lmdb = pytest.importorskip("lmdb", reason="needs the extra data")
     for room, n in (("bedroom_train", 3), ("bedroom_val", 2), ("conference_room_train", 2), ("conference_room_val", 2)):
         folder = tmp_path / "lsun" / f"{room}_lmdb"
         folder.mkdir(parents=True)
@@ -481,7 +481,7 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    pytest.importorskip("pooch", reason="needs novelette[train]")
+    pytest.importorskip("pooch", reason="needs the extra train")
     (tmp_path / "served").mkdir()
     running = Server(tmp_path / "served")
     yield running
@@ -593,7 +593,7 @@ def test_the_next_address_is_tried_when_one_fails(server: Server, tmp_path: Path
 
 
 def test_offline_is_one_sentence_with_the_place_to_put_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pytest.importorskip("pooch", reason="needs novelette[train]")
+    pytest.importorskip("pooch", reason="needs the extra train")
     closed = ("http://127.0.0.1:9/x.gz",)  # the discard port: nobody listens
     monkeypatch.setattr(named, "DOWNLOADS", {"mnist": Download("mnist", (File("x.gz", closed, "md5:0"),))})
     expected = r"no connection to 127\.0\.0\.1:9.*put mnist/ with train-images-idx3-ubyte\.gz.*--data-root"

@@ -13,6 +13,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.typing import NDArray
 
 from novelette.errors import InputError
+from novelette.words import install_words
 
 if TYPE_CHECKING:
     from novelette.bench.engine import Known
@@ -34,7 +35,7 @@ def check_engine(engine: EngineName, address: str | None) -> None:
         raise InputError(f"--address {address} is of a Ray cluster: give --engine ray with it")
     if engine == "ray":
         if importlib.util.find_spec("ray") is None:
-            raise InputError("--engine ray needs Ray: pip install 'novelette[cluster]'")
+            raise InputError(f"--engine ray needs Ray: {install_words('cluster')}")
         if address is not None:
             from novelette.bench.on_ray import check_cluster
 

@@ -1,7 +1,7 @@
 """The fan-out of a bench on Ray, on this machine or on a cluster's.
 
 A machine of a cluster sees none of this machine's files: teachers' weights travel with the runs that need them, and come back with those
-that made them. Records are written here alone. Ray is an extra, novelette[cluster].
+that made them. Records are written here alone. Ray is the extra cluster.
 """
 
 import logging

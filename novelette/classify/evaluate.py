@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from novelette import accounting
 from novelette.classify.classifier import Classifier
-from novelette.data.select import Labelled
+from novelette.data.select import UNKNOWN, Labelled
 from novelette.errors import InputError
 from novelette.info import ratios
 from novelette.metrics import auroc, share_interval
 from novelette.verdict import Finding, percent
 from novelette.words import counted
 
-UNKNOWN = "unknown"  # the folder of pictures that belong to no class
 SECONDS = 0.8  # for latencies, and again for batches
 
 

@@ -1,5 +1,6 @@
 """From pictures with a label each to a classifier and its teacher, both calibrated on pictures that training did not see."""
 
+import hashlib
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +18,7 @@ from novelette.classify.classifier import Classifier
 from novelette.classify.drawing import drawn
 from novelette.classify.recipe import Recipe, WithTeacher
 from novelette.data.images import Loaded, Preprocessing, guess_channels, guess_size, load
-from novelette.data.select import Labelled, Where, describe, pictures_by_class
+from novelette.data.select import UNKNOWN, Labelled, Where, describe, pictures_by_class
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.fitting import Gathered
@@ -73,10 +74,16 @@ def fit(task: Task, source: Any, run: Run) -> Fitted:
     fitting.check_numbers(task.false_alarm_rate, task.seed)
     device = pick_device(task.device)
     chosen = pictures_by_class(source, task.where)
+    if UNKNOWN in chosen.names:
+        raise InputError(
+            f"{chosen.title}: the folder {UNKNOWN} is for pictures of no class, which train nothing: move it out, or rename it"
+        )
     if len(chosen.names) < FEWEST_CLASSES:
         raise InputError(f"{chosen.title} holds pictures of one class, {chosen.names[0]}: a classifier needs two or more")
     preprocessing = choose_preprocessing(task, chosen)
     pictures = gather(task, chosen, preprocessing, bar=run.bar)
+    labels = pictures.labels
+    assert labels is not None
     run.settings |= {
         "method": task.method,
         "config": task.config.model_dump(mode="json"),
@@ -84,9 +91,9 @@ def fit(task: Task, source: Any, run: Run) -> Fitted:
         "seed": task.seed,
         "pictures": pictures.fingerprint,
         "training": len(pictures.training),
+        "classes": list(chosen.names),
+        "labels": hashlib.sha256(labels.numpy().tobytes()).hexdigest()[:16],
     }
-    labels = pictures.labels
-    assert labels is not None
     given: dict[str, Any] = {"classes": len(chosen.names), "seed": task.seed, "device": device, "run": run}
     taught = METHODS[task.method].fit(pictures.training, labels, task.config, **given)
     whence = fitting.provenance(describe(source, task.where), pictures, device, began) | run.notes

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from novelette.errors import InputError
+from novelette.words import install_words
 
 Progress = Callable[[str, int, int], None]  # file, bytes done, bytes in all (0 when unknown)
 MARKER = "novelette.json"  # written beside a verified download
@@ -189,7 +190,7 @@ def _fetch_file(file: File, folder: Path, progress: Progress) -> Path:
         import pooch
         import requests
     except ImportError as error:
-        raise InputError("downloads need the package pooch, which comes with novelette[train]") from error
+        raise InputError(f"downloads need the package pooch: {install_words('train')}") from error
     logging.getLogger("pooch").setLevel(logging.ERROR)
     pooch.get_logger().setLevel(logging.ERROR)
     reasons = []

@@ -12,6 +12,7 @@ from PIL import Image
 
 from novelette.data.sources import MAX_PIXELS, FolderSource, Source, UnreadablePicture, open_source
 from novelette.errors import InputError
+from novelette.words import install_words
 
 CELEBA_CROP = 140  # px of 178 x 218, around the middle
 CELEBA_IMAGES = ("img_align_celeba", "Img/img_align_celeba")
@@ -88,7 +89,7 @@ def _environment(folder: str) -> Any:
     try:
         import lmdb
     except ImportError as error:
-        raise InputError(f"{folder} is an lmdb: install novelette[data] to read it, or export it to images") from error
+        raise InputError(f"{folder} is an lmdb: export it to images, or {install_words('data')}") from error
     try:
         return lmdb.open(folder, readonly=True, lock=False, readahead=False)
     except lmdb.Error as error:

@@ -19,6 +19,7 @@ from novelette.data.magnetic_tile import CLASSES as TILE_CLASSES
 from novelette.data.magnetic_tile import tile_groups, training_tiles
 from novelette.data.sources import ArraySource, FolderSource, Source
 from novelette.errors import InputError
+from novelette.words import install_words
 
 DATA_VARIABLE = "NOVELETTE_DATA"
 DIGITS = tuple("0123456789")
@@ -313,7 +314,7 @@ def _digits() -> NamedSet:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise InputError("the set digits comes with scikit-learn: install novelette[train]") from error
+        raise InputError(f"the set digits comes with scikit-learn: {install_words('train')}") from error
     values, target = load_digits(return_X_y=True)
     pixels = np.rint(values.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     labels = target.astype(np.int64)

@@ -15,6 +15,7 @@ from novelette.data.sources import FolderSource, Source, SubsetSource, open_sour
 from novelette.errors import InputError
 
 NORMAL_FOLDERS = ("normal", "good")
+UNKNOWN = "unknown"  # the folder of pictures that belong to no class
 
 
 @dataclass(frozen=True)

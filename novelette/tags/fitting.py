@@ -67,7 +67,11 @@ def fit(recipe: Recipe, tagged: Tagged, run: Run) -> Fitted:
         raise InputError(f"{tagged.title} has {training.sum()} training pictures with tags, and a tagger needs at least {FEWEST_PICTURES}")
     texts = tuple(tagged.texts[i] for i in seen.indices[training])
     run.settings |= {"method": recipe.method, "config": recipe.config.model_dump(mode="json"), "seed": recipe.seed, "tags": vocabulary}
-    run.settings |= {"pictures": hashlib.sha256(np.sort(seen.hashes[training]).tobytes()).hexdigest()[:16]}
+    run.settings |= {"look": recipe.look.model_dump(mode="json"), "network": title}
+    run.settings |= {
+        "pictures": _hash(np.sort(seen.hashes[training]).tobytes()),
+        "tagged": _hash(has[training].tobytes() + repr(texts).encode()),
+    }
     examples = Examples(seen.vectors[torch.from_numpy(training)], torch.from_numpy(has[training]), texts)
     scorer = METHODS[recipe.method].fit(examples, recipe.config, seed=recipe.seed, device=device, run=run)
     provenance = {
@@ -86,6 +90,10 @@ def fit(recipe: Recipe, tagged: Tagged, run: Run) -> Fitted:
     )
     unreadable = {tagged.source.names[i]: why for i, why in seen.unreadable.items()}
     return Fitted(tagger, int((~kept).sum()), int((kept & ~training).sum()), sum(not text for text in texts), unreadable)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

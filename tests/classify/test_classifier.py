@@ -9,7 +9,7 @@ import torch
 from classify.made import across, down, fitted, noisy, write_classes
 from pictures import assert_refused, write
 
-from novelette.classify import players, store
+from novelette.classify import METHODS, players, store
 from novelette.classify.certainty import PASSES, Reading, Scorer
 from novelette.classify.evaluate import evaluate, findings
 from novelette.classify.fitting import Task, fit, gather
@@ -214,6 +214,29 @@ def test_pictures_of_one_class_alone_are_refused(tmp_path):
     write(tmp_path / "a" / "one", across(20))
     with pytest.raises(InputError, match="pictures of one class, one"):
         fit(Task("plain", Config()), tmp_path / "a", Run())
+
+
+def test_pictures_of_no_class_train_nothing(folder):
+    with pytest.raises(InputError, match="the folder unknown is for pictures of no class"):
+        fit(Task("plain", Config()), folder / "test", Run())
+
+
+def test_resuming_with_other_names_or_labels_is_refused(tmp_path):
+    """The pictures are the same: what differs is what each is said to be."""
+    folder, config = write_classes(tmp_path / "set"), METHODS["plain"].TINY
+
+    def resume():
+        return fit(Task("plain", config, false_alarm_rate=0.2), folder, Run(tmp_path / "run", resume=True)).classifier
+
+    first = resume()
+    assert np.array_equal(resume().predict(across(3)).score, first.predict(across(3)).score)
+    (folder / "across").rename(folder / "zigzag")
+    with pytest.raises(InputError, match="was started with another classes, labels"):
+        resume()
+    (folder / "zigzag").rename(folder / "across")
+    (folder / "down" / "00.png").rename(folder / "across" / "moved.png")
+    with pytest.raises(InputError, match="was started with another labels"):
+        resume()
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_without_the_extra_it_says_what_to_install(made, monkeypatch, capsys):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main(["serve", str(made)]) == 2
-    assert "pip install 'novelette[serve]'" in capsys.readouterr().err
+    assert "its extra serve, in a checkout pip install '.[serve]'" in capsys.readouterr().err
 
 
 def test_many_at_once_are_all_answered_and_batched(detector):

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from pictures import assert_refused
 from PIL import Image
 from safetensors.numpy import load_file
 
 from novelette.cli import main
+from novelette.errors import InputError
 from novelette.tags import METHODS, store
+from novelette.tags.features import Look
+from novelette.tags.fitting import Recipe, fit
+from novelette.tags.readers import read
+from novelette.training import Run
 
 SMALL = ("--layer", "block-2", "--size", "32")
 SHORT = ("--pretraining", "30", "--epochs", "2", "--learning-rate", "0.01", "--batch-size", "10")
@@ -81,6 +87,24 @@ def test_what_is_kept_of_kdgan_is_the_classifier(fitted):
     layers = {f"{layer}.{part}" for layer in ("first.0", "last") for part in ("weight", "bias")}
     assert names == {f"scorer.net.{name}" for name in {"standard.mean", "standard.std"} | layers}
     assert not (fitted / "t.run").exists()
+
+
+def test_resuming_with_another_look_or_other_tags_or_texts_is_refused(tmp_path):
+    source, run = tagged(tmp_path / "set"), tmp_path / "run"
+
+    def resume(**look):
+        recipe = Recipe("kdgan", METHODS["kdgan"].TINY, Look(layer="block-2", **{"size": 32} | look))
+        return fit(recipe, read(str(source), ()), Run(run, resume=True)).tagger
+
+    first = resume().scorer.state_dict()
+    assert all(torch.equal(first[name], again) for name, again in resume().scorer.state_dict().items())
+    with pytest.raises(InputError, match=r"was started with another look\.size"):
+        resume(size=64)
+    table = (source / "tags.csv").read_text()
+    for was, now in (("something red", "anything red"), ("red;noon", "red;dusk")):
+        (source / "tags.csv").write_text(table.replace(was, now))
+        with pytest.raises(InputError, match="was started with another tagged"):
+            resume()
 
 
 @pytest.mark.parametrize("name", METHODS)
