@@ -382,6 +382,16 @@ def test_a_bench_of_celeba_names_an_attribute(tmp_path):
         engine.run_bench(bench(data="celeba", classes=("absent",)), tmp_path / "results", data_roots=(tmp_path,))
 
 
+def test_a_picture_that_cannot_be_read_is_named_before_it_shifts_the_labels_after_it(tmp_path):
+    write_celeba(tmp_path / "celeba")
+    whole = (tmp_path / "celeba" / "img_align_celeba" / "000002.jpg").read_bytes()
+    (tmp_path / "celeba" / "img_align_celeba" / "000002.jpg").write_bytes(whole[: len(whole) // 2])
+    faces = bench(data="celeba", classes=("absent",), attribute="Bald")
+    with pytest.raises(InputError, match=r"CelebA.*: 000002\.jpg cannot be read \(.+\), and a bench needs every picture"):
+        engine.run_bench(faces, tmp_path / "results", data_roots=(tmp_path,))
+    assert not (tmp_path / "results").exists()
+
+
 def test_published_tables_name_their_source_and_hold_areas():
     for name in ("pkdgan-mnist", "pkdgan-fashion-mnist", "pkdgan-cifar10", "piad-mnist", "piad-cifar10", "piad-coil100", "piad-lsun"):
         paper = published(name)

@@ -94,11 +94,19 @@ def words(record: dict[str, Any]) -> str:
 
 
 def prepared(named: NamedSet, size: int) -> NDArray[np.uint8]:
-    """Every picture of a set as images, uint8 (N, C, size, size): bench images may have the sets' own sizes, such as 28."""
+    """Every picture of a set as images, uint8 (N, C, size, size): bench images may have the sets' own sizes, such as 28.
+
+    Raises: InputError when one cannot be read: labels and splits go by a picture's place, and a gap would shift them.
+    """
     preprocessing = Preprocessing.model_construct(
         size=size, channels=guess_channels(named.source), frame="stretch", tiles=1, colour="refuse"
     )
-    return load(named.source, preprocessing).pixels[:, 0]
+    loaded = load(named.source, preprocessing)
+    if loaded.unreadable:
+        first = min(loaded.unreadable)
+        name, why = named.source.names[first], loaded.unreadable[first]
+        raise InputError(f"{named.title}: {name} cannot be read ({why}), and a bench needs every picture: put a whole copy in its place")
+    return loaded.pixels[:, 0]
 
 
 @dataclass(frozen=True)
