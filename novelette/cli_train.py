@@ -121,6 +121,8 @@ def distill(args: Sequence[str]) -> int:
             raise InputError(f"give the teacher first: novelette distill {teacher} SOURCE ...")
         config = adjusted(module, given_settings(settings, args), paper=paper)
         beside = output.with_name(output.name + ".teacher")
+        if teacher.resolve() in (output.resolve(), beside.resolve()):
+            raise InputError(f"{teacher} is the teacher, and -o {output} would replace it: give another -o")
         replacing = force or (resume and (store.work_folder(output) / CHECKPOINT).exists())  # it is of the run that is taken up again
         if isinstance(config, progressive.Config) and config.trains_teacher():
             store.check_output(beside, force=replacing)
@@ -133,9 +135,9 @@ def distill(args: Sequence[str]) -> int:
             return STOPPED
         if distilled.teacher is not None:
             saved(lambda log: store.save(distilled.teacher, beside, force=replacing, log=log), store.work_folder(output))
-        elif force:
-            store.remove(beside)  # of the run that --force replaces
         status = _keep(distilled.student, output, "student distilled", force)
+        if distilled.teacher is None and force:
+            store.remove(beside)  # of the run that --force replaces
         print("\n".join(table(distilled.student.detector.describe(), loaded.describe())))
         return status
 

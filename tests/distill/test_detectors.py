@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -234,6 +235,30 @@ def test_outputs_that_exist_ask_for_force(tmp_path, three, capsys):
     assert weights(beside) != weights(three)
     assert main(distill(three, out, "--force", "--structure", "2")) == 0
     assert not beside.exists()  # the teacher of the run that was replaced
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+@pytest.mark.parametrize("own", ["s.det", "s.det.teacher", "link.det"])
+def test_a_student_never_takes_the_place_of_its_own_teacher(own, force, tmp_path, three, capsys):
+    its = Path(shutil.copytree(three, tmp_path / ("s.det" if own == "link.det" else own)))
+    if own == "link.det":
+        (tmp_path / own).symlink_to(its)
+    for structure in ("1", "2"):
+        argv = distill(tmp_path / own, tmp_path / "s.det", "--structure", structure, *force)
+        assert_refused(argv, tmp_path, capsys, f"{own} is the teacher", "another -o")
+
+
+def test_the_teacher_of_the_run_before_stays_until_the_new_student_is_saved(tmp_path, three, monkeypatch):
+    out, beside = tmp_path / "s.det", tmp_path / "s.det.teacher"
+    assert main(distill(three, out)) == 0
+
+    def full(detector, path, **more):
+        raise InputError(f"cannot write {path}: the disk is full; nothing was changed there")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "save", full)
+        assert main(distill(three, out, "--structure", "1", "--force")) == 2
+    assert beside.exists()
 
 
 def test_a_folder_that_is_no_detector_is_never_replaced_by_the_teacher(tmp_path, three, capsys):
