@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from novelette.arguments import DetectorPath, Flag, SourceName
 from novelette.errors import InputError
-from novelette.saying import refuse_negative, say, skipped, threshold_words
+from novelette.saying import keep_threshold, refuse_negative, say, skipped, threshold_words
 
 if TYPE_CHECKING:
     from novelette.detector import Detector
@@ -88,6 +88,8 @@ def learn(
     loaded = store.load(detector)
     store.check_output(output or detector, force=force or in_place)
     found = learn(loaded, pictures)
+    if in_place:
+        keep_threshold(loaded, found.detector, detector)
     path = store.save(found.detector, output or detector, force=force or in_place, log=detector / store.LOG)
     for i, name in enumerate(found.names[:LISTED]):
         was, now = ("" if novel is None else ", novel" if novel[i] else ", normal" for novel in (found.was_novel, found.is_novel))

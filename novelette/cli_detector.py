@@ -9,7 +9,7 @@ from tyro.conf import arg
 
 from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName
 from novelette.errors import InputError
-from novelette.saying import refuse_negative, say, skipped, threshold_words
+from novelette.saying import keep_threshold, refuse_negative, say, skipped, threshold_words
 
 
 def calibrate(
@@ -29,7 +29,7 @@ def calibrate(
     Args:
         detector: made by novelette fit; changed in place, unless -o is given.
         source: normal pictures, or labelled ones; those that training saw are left out.
-        false_alarm_rate: the part of normal pictures that may be called novel, 0.05 unless given. (above 0 below 1)
+        false_alarm_rate: the part of normal pictures that may be called novel; the detector's unless given. (above 0 below 1)
         miss_cost: how many false alarms a missed novel picture is as bad as. (above 0)
         novel_prior: the part of all pictures to come that is novel. (above 0 below 1)
         output: write the recalibrated detector here instead.
@@ -43,9 +43,8 @@ def calibrate(
     by_cost = miss_cost is not None or novel_prior is not None
     if by_cost and (miss_cost is None or novel_prior is None or false_alarm_rate is not None):
         raise InputError("--miss-cost and --novel-prior go together, and take the place of --false-alarm-rate")
-    rate = 0.05 if false_alarm_rate is None else false_alarm_rate
-    if not 0 < rate < 1:
-        raise InputError(f"--false-alarm-rate {rate:g} is not between 0 and 1")
+    if false_alarm_rate is not None and not 0 < false_alarm_rate < 1:
+        raise InputError(f"--false-alarm-rate {false_alarm_rate:g} is not between 0 and 1")
     loaded = store.load(detector)
     store.check_output(output or detector, force=force or output is None)
     if miss_cost is not None and novel_prior is not None:
@@ -55,9 +54,10 @@ def calibrate(
         print(f"{path}: calibrated on {counted(weighed.normal, 'normal picture')} and {weighed.novel:,} novel")
         print(cost_words(changed, weighed))
         return skipped(unreadable)
+    rate = loaded.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
     changed, unreadable = calibrate_detector(loaded, source, sets.where(), rate, bar=True)
-    if output is None and changed.threshold is None and loaded.threshold is not None:
-        raise InputError(f"{missing_words(changed)}; {detector} keeps its old threshold")
+    if output is None:
+        keep_threshold(loaded, changed, detector)
     log = detector / store.LOG
     path = store.save(changed, output or detector, force=force or output is None, log=log)
     print(f"{path}: calibrated on {counted(len(changed.calibration), 'picture')}")

@@ -1,6 +1,7 @@
 """What commands tell a person: sentences that several of them say, and the exit statuses that go with them."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from novelette.errors import InputError
@@ -11,6 +12,14 @@ STOPPED = 130  # exit status: stopped by Ctrl-C
 
 def threshold_words(detector: Any) -> str:
     return f"threshold {detector.threshold:.6g} for a false-alarm rate of {detector.false_alarm_rate:g}"
+
+
+def keep_threshold(was: Any, changed: Any, path: Path) -> None:
+    """Refuse to write a detector without a threshold over one at `path` that has one.   Raises: InputError."""
+    from novelette.fitting import missing_words
+
+    if changed.threshold is None and was.threshold is not None:
+        raise InputError(f"{missing_words(changed)}; {path} keeps its old threshold")
 
 
 def skipped(unreadable: dict[str, str]) -> int:

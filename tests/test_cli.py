@@ -355,10 +355,17 @@ def test_calibrate_leaves_out_the_pictures_that_training_saw(tmp_path, knn, part
     np.testing.assert_array_equal(store.load(det).calibration, held_out)
 
 
+def test_calibrate_keeps_the_stated_rate_unless_another_is_given(tmp_path, knn):
+    fresh = write(tmp_path / "fresh", stripes(12, seed=7))
+    for given, rate in (([], 0.2), (["--false-alarm-rate", "0.1"], 0.1)):
+        assert main(["calibrate", str(knn), str(fresh), *given, "-o", str(tmp_path / f"{rate}.det")]) == 0
+        assert store.load(tmp_path / f"{rate}.det").false_alarm_rate == rate
+
+
 def test_calibrate_into_another_detector_leaves_the_first(tmp_path, knn, capsys):
     before = everything_in(knn)
     fresh = write(tmp_path / "fresh", stripes(12, seed=7))
-    assert main(["calibrate", str(knn), str(fresh), "-o", str(tmp_path / "b.det")]) == 0
+    assert main(["calibrate", str(knn), str(fresh), "--false-alarm-rate", "0.05", "-o", str(tmp_path / "b.det")]) == 0
     assert "7 more than the 12 there are" in capsys.readouterr().out  # 5 % needs 19
     assert everything_in(knn) == before
     assert store.load(tmp_path / "b.det").threshold is None
@@ -367,7 +374,8 @@ def test_calibrate_into_another_detector_leaves_the_first(tmp_path, knn, capsys)
 def test_calibrate_in_place_that_would_lose_the_threshold_is_refused(tmp_path, knn, capsys):
     det = Path(shutil.copytree(knn, tmp_path / "a.det"))
     fresh = write(tmp_path / "fresh", stripes(12, seed=7))
-    assert_refused(["calibrate", str(det), str(fresh)], tmp_path, capsys, "needs 19 calibration pictures", "keeps its old threshold")
+    argv = ["calibrate", str(det), str(fresh), "--false-alarm-rate", "0.05"]
+    assert_refused(argv, tmp_path, capsys, "needs 19 calibration pictures", "keeps its old threshold")
     assert store.load(det).threshold == store.load(knn).threshold is not None
 
 

@@ -85,6 +85,16 @@ def test_a_calibration_picture_that_is_learned_calibrates_no_more(tmp_path, det,
     assert after.calibration.min() > 0  # the learned one's score would be 0
 
 
+def test_learning_in_place_that_would_lose_the_threshold_is_refused(tmp_path, det, parts, capsys):
+    n = len(store.load(det).calibration)
+    assert main(["calibrate", str(det), str(parts), "--false-alarm-rate", str(1 / (n + 1))]) == 0  # every calibration picture is needed
+    held_out = next(i for i, p in enumerate(stripes(60)) if not store.load(det).saw(np.array([content_hash(p)], np.uint64))[0])
+    argv = ["learn", str(det), str(parts / f"{held_out:02}.png")]
+    assert_refused([*argv, "--in-place"], tmp_path, capsys, "no threshold", "keeps its old threshold")
+    assert main([*argv, "-o", str(tmp_path / "b.det")]) == 0
+    assert "no threshold" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("change", ["gone", "other pictures", "calibrated elsewhere"])
 def test_calibration_pictures_that_are_not_those_any_more_leave_the_old_scores(change, tmp_path, det, parts, odd, capsys):
     if change == "gone":

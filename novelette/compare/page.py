@@ -109,7 +109,8 @@ def _explained(found: Comparison) -> str:
         said += f"{len(found.test.labels) - n_novel:,} normal and {n_novel:,} novel pictures ranked them, with bootstrap intervals. "
     said += (
         "Fit is training, calibrating and scoring its own pictures; a picture is the time to score one in memory, in batches; memory is "
-        f"the most that the process had, Python and PyTorch included. Trained for at most {found.minutes:g} min each; "
+        f"the most that the process had, Python and PyTorch included. Trained for at most {found.minutes:g} min each, "
+        "or as long as the steps or epochs that they were given take; "
         f"{seconds_words(found.seconds)} in all."
     )
     return escape(said)
