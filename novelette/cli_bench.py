@@ -41,9 +41,9 @@ def bench(
         records = grid.run_grid(of_classifiers, results, **where)
         print(pages.table(of_classifiers, records))
     else:
-        found = find(file, results)
-        records = run_bench(found.bench, results, **where)
-        print(table_of(found.bench, records, found.rows_beside))
+        asked = find(file, results)  # refuses what is wrong before the work
+        records = run_bench(asked.bench, results, **where)
+        print(table_of(asked.bench, records, find(file, results).rows_beside))
     return 1 if any("error" in record for record in records) else 0
 
 

@@ -176,6 +176,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / CHECKPOINT
         if not (self.resume and path.exists()):
+            path.unlink(missing_ok=True)  # of the run before: --resume must never take up another's
             (self.folder / "log.jsonl").write_text("")
             snapshots.read(self.folder, upto=0)
             return 0

@@ -310,6 +310,20 @@ def test_command_prints_the_table_and_fails_when_a_run_did(tmp_path, capsys, mon
     assert f"| 3 | {record['auroc']:.4f} |" in out
 
 
+def test_the_first_table_has_the_rows_beside_that_every_later_one_has(tmp_path, capsys):
+    """What stands beside is known to be of the same data only when the bench has records of its own."""
+    (tmp_path / "o.toml").write_text(write_bench(tmp_path / "b.toml").read_text().replace('"b"', '"o"').replace('"kNN"', '"other"'))
+    write_bench(tmp_path / "b.toml", 'beside = ["o"]')
+    results = ["--results", str(tmp_path / "results")]
+    assert main(["bench", str(tmp_path / "o.toml"), *results]) == 0
+    records = tmp_path / "results" / "o.jsonl"
+    records.write_text(records.read_text().replace("digits", "digits, a copy"))
+    capsys.readouterr()
+    first, second = ((main(["bench", str(tmp_path / "b.toml"), *results]), capsys.readouterr().out) for _ in range(2))
+    assert first == second
+    assert "a copy" in first[1]
+
+
 def test_bench_file_reads_as_it_is_written(tmp_path):
     read = read_bench(write_bench(tmp_path / "b.toml", "seeds = [0, 1]\nsize = 28"))
     assert (read.name, read.data, read.classes, read.seeds, read.size, read.detectors) == ("b", "digits", ("3",), (0, 1), 28, (KNN,))

@@ -11,7 +11,7 @@ from dataclasses import replace
 import joblib
 import numpy as np
 import pytest
-from pictures import assert_refused, stripes, write, write_labelled
+from pictures import assert_refused, checks, stripes, write, write_labelled
 
 from novelette import charts, metrics, store
 from novelette.cli import main
@@ -130,6 +130,15 @@ def test_the_page_stands_alone_and_shows_every_row(made):
     assert "$" not in text
     assert "http" not in re.sub(r'http-equiv="[^"]*"', "", text)
     assert all(text.count(row["command"].split(" -o ")[1]) == 1 for row in made[2]["rows"][:-1])
+
+
+def test_a_method_that_needs_the_classes_of_the_pictures_has_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(contest, "answered", here)
+    for name, picture in (("waves", stripes(20)), ("boards", checks(20))):
+        write(tmp_path / "parts" / name, picture)
+    methods = "certainty --reading plain --width 4 --steps 2"
+    assert main(["compare", str(tmp_path / "parts"), "--methods", methods]) == 0
+    assert "failed" not in capsys.readouterr().out
 
 
 def test_without_labelled_pictures_nothing_is_ranked_and_the_strangest_are_shown(parts, tmp_path, monkeypatch, capsys):

@@ -457,6 +457,7 @@ def test_bench_without_records_names_the_command_that_makes_them(place, capsys):
 def test_damaged_records_are_named(place, capsys):
     path = place.bench(HEAD + GAN)
     damaged = {"fit_seconds": None, "split": [], "curve": [[1]], "noise": {"a": {}}, "stacked": 0, "load": "high", "running": {"auroc": 2}}
+    damaged |= {"losses": [[1, 0.5]], "variance": [[1, "a"]], "accuracy": [[1]], "passes": "b"}
     for field, value in damaged.items():
         with pytest.raises(InputError, match=rf"b\.jsonl: the record of GAN, 0, seed 0 is damaged at '{field}"):
             place.records(path, {("GAN", "0", 0): 0.9}, **{field: value})

@@ -246,6 +246,15 @@ def test_a_run_without_resume_starts_anew(tmp_path, often):
     assert [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()] == again.history
 
 
+def test_a_run_begun_anew_leaves_nothing_of_the_one_before_to_resume(tmp_path, monkeypatch):
+    fit(Run(folder=tmp_path), seed=4)
+    with monkeypatch.context() as patch:
+        at_step(patch, 3, crash)
+        with pytest.raises(KeyError):
+            fit(Run(folder=tmp_path))  # before its first checkpoint
+    assert same_weights(fit(Run(folder=tmp_path, resume=True)), fit(Run()))
+
+
 def test_a_checkpoint_of_other_settings_is_refused_and_what_differs_is_named(tmp_path):
     fit(Run(folder=tmp_path, settings={"seed": 1, "config": {"steps": 30}, "method": "ede-gan"}))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

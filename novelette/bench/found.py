@@ -46,6 +46,10 @@ class Shape(BaseModel):
     running: Running | None = None
     scores: dict[str, float] = {}
     noise: dict[float, dict[str, float]] = {}
+    passes: float | None = Field(None, ge=0, le=1)
+    accuracy: list[tuple[int, float, float]] = []
+    losses: list[tuple[int, float, float]] = []
+    variance: list[tuple[int, float]] = []
 
 
 @dataclass(frozen=True)

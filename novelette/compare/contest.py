@@ -157,7 +157,7 @@ def compare(
     failures: list[Failure] = []
     with tempfile.TemporaryDirectory(prefix="novelette-compare-") as temporary:
         material, folder = Path(temporary) / "material", output or Path(temporary)
-        names = Selection(FolderSource(files=list(chosen.source.names)), chosen.title)  # the processes read no picture again
+        names = replace(chosen, source=FolderSource(files=list(chosen.source.names)))  # the processes read no picture again
         pixels = None if tested is None else tested.loaded.pixels
         joblib.dump(Material(replace(normal, chosen=names), preprocessing, describe(source, where), pixels), material)
         with progress("methods", len(entrants), shown=bar) as show:
