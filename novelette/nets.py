@@ -86,7 +86,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents (N, M * latent) to images (N, M * C, S, S) in [-1, 1]: P-KDGAN, Table 1, D(x)."""
+    """Latents (N, M * latent) to images (N, M * C, S, S) in [-1, 1]: P-KDGAN, Table 1, D(x).
+
+    With `image`, the direction of a latent draws the picture, and not its length: the first convolution has no bias, and is normalized.
+    """
 
     def __init__(self, channels: int, widths: Sequence[int], latent: int, *, norm: Norm = "image", models: int = 1) -> None:
         super().__init__()

@@ -81,6 +81,7 @@ class Run:
         history: every logged line.
         failed: of models stacked into one program, which diverged, and how.
         notes: what detector.json and records say of the fit beside its settings, such as whose weights a pretrained network has.
+        also: what a checkpoint holds besides a method's own parts, by name.
     """
 
     folder: Path | None = None
@@ -93,6 +94,7 @@ class Run:
     history: list[dict[str, float]] = field(default_factory=list)
     failed: dict[int, Exception] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    also: dict[str, HasState] = field(default_factory=dict)
     _losses: str = ""
     _last: int = -1
 
@@ -161,7 +163,7 @@ class Run:
         if self.folder is None:
             return
         state = {"step": step, "settings": json.dumps(self.settings, sort_keys=True)}
-        state |= {name: part.state_dict() for name, part in parts.items()}
+        state |= {name: part.state_dict() for name, part in {**parts, **self.also}.items()}
         temporary = self.folder / f"{CHECKPOINT}.part"
         content = io.BytesIO()
         torch.save(state, content)
@@ -191,7 +193,7 @@ class Run:
             other = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
             raise InputError(f"{self.folder} was started with another {', '.join(other)}: give the same to --resume, or fit without it")
         try:
-            for name, part in parts.items():
+            for name, part in {**parts, **self.also}.items():
                 part.load_state_dict(state[name])
         except (KeyError, ValueError, RuntimeError) as error:
             raise InputError(f"the checkpoint {path} is of another network: fit again without --resume") from error
@@ -289,12 +291,17 @@ def _mix(*numbers: int) -> int:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` takes CUDA, then Apple's MPS, then the CPU. Raises: InputError when the named device is not there."""
+    """`auto` takes CUDA, then Apple's MPS, then the CPU. Raises: InputError when the named device is not there.
+
+    On CUDA convolutions are in float32 then, not in TF32: a threshold is calibrated where a detector is fitted, and holds elsewhere.
+    """
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = "cuda" if present["cuda"] else "mps" if present["mps"] else "cpu"
     if not present.get(name, False):
         raise InputError(f"--device {name}: there is no such device here; use --device cpu or auto")
+    if name == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
     return torch.device(name)
 
 

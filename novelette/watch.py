@@ -1,6 +1,7 @@
 """Watching a generator train: a model that diverges is stopped with a sentence, and those stacked beside it go on."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,8 @@ class Watch:
     of the training on, or step 5,000. A model that diverges beside others in one program is put down in `run.failed`, and they go on.
 
     Args:
-        stops: whether pictures, and losses above `most`, stop a model; if not, `run.notes` has a warning. What is no number always does.
+        stops: whether pictures, and losses above `most`, stop a model; if not, `run.notes` has a warning as long as it lasts. What is no
+            number always does.
         most: of any loss, above which it has exploded; for losses whose scale is known. Pictures of a last tanh cannot explode.
     """
 
@@ -31,6 +33,16 @@ class Watch:
         self.strikes, self.since = [0] * models, [0] * models
         self.even, self.even_since = 0, 0
         self.before: tuple[Tensor, Tensor] | None = None
+        self.warnings: dict[str, str] = {}
+        run.also["watch"] = self
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen so far, for a checkpoint."""
+        return {"strikes": self.strikes, "since": self.since, "even": self.even, "even_since": self.even_since, "before": self.before}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        for name in self.state_dict():
+            setattr(self, name, state[name])
 
     def log(self, step: int, x: Tensor, x_hat: Tensor, losses: dict[str, Tensor], *, paired: bool = True) -> None:
         """Look at images and reconstructions (B, M * C, S, S) and losses (B * M,), and log the losses of the models that are well.
@@ -69,9 +81,9 @@ class Watch:
                 f"collapsed: since step {{}} the {self.what} are saturated black and white": bool(saturated[m]),
             }
             stuck = self._stuck(step, m, next((sign for sign, seen in signs.items() if seen), None))
-            if stuck and not self.stops:
-                self.run.notes["warning"] = stuck
-            elif (nonsense or stuck) and m not in self.run.failed:
+            if not self.stops:
+                self._warn(f"model {m}", stuck)
+            if (nonsense or (stuck and self.stops)) and m not in self.run.failed:
                 self.run.failed[m] = Diverged(f"{nonsense or stuck}; try a lower --learning-rate or another --seed")
         well = [m for m in range(len(self.strikes)) if m not in self.run.failed]
         if not well:
@@ -91,7 +103,14 @@ class Watch:
     def undecided(self, step: int, data: Tensor, novel: Tensor) -> None:
         """Warn of a discriminator that has come to rest at D = ½.   Args: data, novel: D(x) of images and 1 - D of novelties, (B,) each."""
         at_rest = all(abs(float(p.mean()) - 0.5) < self.EVEN for p in (data, novel))
-        self.even = self.even + 1 if at_rest else 0
+        self.even = self.even + 1 if step >= self.first and at_rest else 0
         self.even_since = step + 1 if self.even == 1 else self.even_since
-        if self.even >= self.PATIENCE:
-            self.run.notes["warning"] = f"since step {self.even_since:,} the discriminator is at ½ on everything, and tells nothing apart"
+        since = f"since step {self.even_since:,} the discriminator is at ½ on everything, and tells nothing apart"
+        self._warn("undecided", since if self.even >= self.PATIENCE else None)
+
+    def _warn(self, kind: str, what: str | None) -> None:
+        """Warn of something, or no longer."""
+        self.warnings = {k: said for k, said in self.warnings.items() if k != kind} | ({kind: what} if what else {})
+        self.run.notes.pop("warning", None)
+        if self.warnings:
+            self.run.notes["warning"] = "; ".join(self.warnings.values())

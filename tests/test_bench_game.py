@@ -1,5 +1,7 @@
 """The course of an adversarial game in a bench: what a record holds of it, by hand, and what a page shows."""
 
+import math
+
 import numpy as np
 import pytest
 from test_table import HEAD, Place
@@ -29,8 +31,8 @@ def test_a_record_has_the_mean_answers_to_data_and_novelties_at_each_point_and_t
     assert [line[0] for line in record["accuracy"]] == [3, 6]
     for (step, data, novel), (which, of_it, is_novel) in zip(record["accuracy"], kept[-2:], strict=True):
         assert len(which) == len(range(0, record["split"]["test"], 3)), step
-        normal = [1 - s for s, new in zip(of_it.tolist(), is_novel, strict=True) if not new]
-        others = [s for s, new in zip(of_it.tolist(), is_novel, strict=True) if new]
+        normal = [math.exp(-s) for s, new in zip(of_it.tolist(), is_novel, strict=True) if not new]
+        others = [1 - math.exp(-s) for s, new in zip(of_it.tolist(), is_novel, strict=True) if new]
         assert (data, novel) == (pytest.approx(np.mean(normal), abs=1e-5), pytest.approx(np.mean(others), abs=1e-5))
     assert [step for step, _ in record["variance"]] == [3, 6]
     assert all(value > 0 for _, value in record["variance"])

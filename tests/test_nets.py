@@ -174,6 +174,15 @@ def test_normalization_after_the_first_convolution_can_be_left_out():
     assert layers == ["Conv2d", "LeakyReLU", "Conv2d", "GroupNorm", "LeakyReLU", "Conv2d", "GroupNorm", "LeakyReLU"]
 
 
+def test_normalized_image_by_image_a_decoder_draws_the_direction_of_a_latent():
+    torch.manual_seed(0)
+    decode, z = Decoder(1, (4, 8, 16), 6).eval(), torch.randn(3, 6)
+    draw_weights(decode, [torch.Generator().manual_seed(0)])
+    decode.first.weight.data.mul_(50)  # far above what is added to a variance
+    torch.testing.assert_close(decode(7 * z), decode(z), rtol=0, atol=1e-3)
+    assert (decode(-z) - decode(z)).abs().max() > 0.01
+
+
 def test_decoder_ends_in_the_range_of_images():
     decoder = drawn(Decoder(1, (2, 4, 8), 16), 0)
     x_hat = decoder(1000 * torch.randn(3, 16, generator=torch.Generator().manual_seed(0)))

@@ -151,6 +151,8 @@ def test_a_watch_that_does_not_stop_warns_of_pictures_but_still_stops_at_a_loss_
     watch = Watch(1, 1, Run(), stops=False)
     look(watch, 12, one_picture())
     assert watch.run.notes["warning"] == "training collapsed: since step 50 the reconstructions are all the same picture"
+    look(watch, 1, watched(), first=500)
+    assert watch.run.notes == {}  # it has passed
     with pytest.raises(Diverged, match="at step 1,000: d is nan"):
         watch(999, {"d": torch.tensor([math.nan])}, watched()[:, None], watched()[:, None])
 

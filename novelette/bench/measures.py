@@ -104,10 +104,13 @@ def curve(scorer: Any, config: Any, states: dict[int, dict[str, Tensor]], exam: 
 
 
 def accuracies(scorer: NetScorer, exam: Exam, every: int) -> tuple[float, float]:
-    """A_data, the mean of D(x) on normal images, and A_novel, the mean of 1 - D(x) on novel ones: of every so manieth image."""
+    """A_data, the mean of D(x) on normal images, and A_novel, the mean of 1 - D(x) on novel ones: of every so manieth image.
+
+    Args: scorer: of -log D(x).
+    """
     which = exam.which[::every]
     scores, novel = exam.scores(scorer, which), exam.novel[which].astype(bool)
-    return round(float(1 - scores[~novel].mean()), 6), round(float(scores[novel].mean()), 6)
+    return round(float(np.exp(-scores[~novel]).mean()), 6), round(float(-np.expm1(-scores[novel]).mean()), 6)
 
 
 def seen_and_unseen(scorer: Any, exam: Exam) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """A discriminator as the detector: a network that tells normal pictures from made-up novelties, and is then asked about real ones.
 
 Novelties are noise, or drawn from a density fitted to the normal pictures (Algorithm 1 of the technical report: noise-contrastive
-estimation), or made by a generator that learns to pass for normal (Algorithm 2: a GAN). The score is 1 - D(x).
+estimation), or made by a generator that learns to pass for normal (Algorithm 2: a GAN). The score is -log D(x).
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, model_validator
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 from torch.optim import Adam
 
 from novelette.adversarial.novelties import Density, Gaussian
@@ -172,7 +173,10 @@ def play(images: Tensor, config: Config, *, seed: int, device: torch.device, run
 
 
 class Judging(nn.Module):
-    """D alone: images (N, C, S, S) in [-1, 1] to 1 - D(x) = σ(-logit), (N,), in [0, 1]. The generator is for training."""
+    """D alone: images (N, C, S, S) in [-1, 1] to -log D(x) = log(1 + exp(-logit)), (N,). The generator is for training.
+
+    It ranks as 1 - D(x) does, which is 1 in float32 wherever D is sure.
+    """
 
     size: Tensor
 
@@ -183,7 +187,7 @@ class Judging(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.critic(x)
-        return (-out).sigmoid()
+        return softplus(-out)
 
     def heatmap(self, x: Tensor) -> None:
         """None: a discriminator judges a picture as a whole."""

@@ -64,9 +64,10 @@ class Scorer:
         out: Tensor = self.kernels(x)
         return out
 
+    @torch.inference_mode()
     def score_own(self, x: Tensor) -> Tensor:
-        """`score`: without a training image that is no support vector the machine would be the same, and to be one is to lie far out."""
-        return self.score(x)
+        """`score` of training images (N, C, S, S), each by the other support vectors, or without its nearest where it is none: (N,)."""
+        return self.kernels.without_the_nearest(x)
 
     @torch.inference_mode()
     def heatmap(self, x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Algorithms 1 and 2 step by step: who moves when, down which loss; the remedies, the warnings, a resumed run."""
 
 import math
+import signal
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from novelette.cli import main
 from novelette.data.images import as_tensor
 from novelette.methods import discriminator
 from novelette.methods.discriminator import TINY, Config, Game, fit, judge, play
-from novelette.training import Diverged, Run
+from novelette.training import Diverged, Interrupted, Run
 
 CPU = torch.device("cpu")
 
@@ -91,7 +92,13 @@ def test_the_updates_come_in_the_order_of_the_algorithms(changes, expected, monk
 def test_a_score_is_how_sure_d_is_that_a_picture_is_no_data():
     game, x = game_of(tiny()), as_tensor(pictures(5, seed=2))
     scores = judge(game, pictures()).score(x)
-    assert scores.tolist() == pytest.approx([1 - 1 / (1 + math.exp(-y)) for y in game.critic.eval()(x).tolist()], rel=1e-5)
+    assert scores.tolist() == pytest.approx([math.log(1 + math.exp(-y)) for y in game.critic.eval()(x).tolist()], rel=1e-5)
+
+
+def test_pictures_that_d_is_sure_are_novel_are_still_told_apart(monkeypatch):
+    judging = discriminator.Judging(tiny(), 1, 32)
+    monkeypatch.setattr(judging.critic, "forward", lambda x: torch.tensor([-200.0, -100.0, -30.0]))
+    assert judging(torch.zeros(3, 1, 32, 32)).tolist() == pytest.approx([200, 100, 30])
 
 
 def test_a_gradient_that_is_too_long_is_cut_to_length():
@@ -145,6 +152,26 @@ def test_a_generator_that_makes_one_picture_stops_the_run_or_is_warned_of(collap
     else:
         fit(pictures(), config, seed=0, device=CPU, run=run)
         assert run.notes["warning"] == "training collapsed: since step 5 the made pictures are all the same picture"
+
+
+def test_a_run_that_is_stopped_and_goes_on_warns_as_one_never_stopped(tmp_path, monkeypatch):
+    """The tenth look in a row at one picture is the run's last; it is stopped after nine."""
+    monkeypatch.setattr(training, "LOG_EVERY", 1)
+    monkeypatch.setattr(Game, "_generated", lambda self, n: self.net.generate(torch.ones(n, self.config.latent)))
+    config, wants = tiny(steps=13, collapse="warn"), Run.wants_log
+
+    def press(self, step):
+        if step == 11:
+            signal.raise_signal(signal.SIGINT)
+        return wants(self, step)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "wants_log", press)
+        with pytest.raises(Interrupted):
+            fit(pictures(), config, seed=0, device=CPU, run=Run(tmp_path))
+    run = Run(tmp_path, resume=True)
+    fit(pictures(), config, seed=0, device=CPU, run=run)
+    assert run.notes["warning"] == "training collapsed: since step 4 the made pictures are all the same picture"
 
 
 def test_a_warning_is_told_and_kept_in_the_detector(tmp_path, monkeypatch, capsys):
