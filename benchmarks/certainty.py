@@ -10,9 +10,7 @@ records of all seeds OUTPUT.md has the table, and OUTPUT.svg and .png the median
 
 import argparse
 import json
-import os
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +19,11 @@ import torch
 
 from novelette import metrics
 from novelette.bench.cells import cell, markdown, number, std
-from novelette.bench.engine import commit, prepared
+from novelette.bench.engine import prepared
 from novelette.bench.figures import Dots, Mark, draw
+from novelette.bench.stamps import append, commit, stamp
 from novelette.data.images import as_tensor
-from novelette.data.named import class_index, load_named
+from novelette.data.named import class_index, load_named, outline
 from novelette.data.protocol import leave_one_out
 from novelette.files import write_whole
 from novelette.methods.certainty import Config, Scorer, fit
@@ -115,7 +114,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.seeds:
         measure(given)
-    asked = {name: getattr(given, name) for name in ("novel", "size", "steps")}
+    asked = asked_for(given)
     lines = (json.loads(line) for line in (given.results / "certainty.jsonl").read_text().splitlines())
     by_seed = {line["seed"]: line for line in lines if asked.items() <= line.items()}  # the last of each
     text, plot = page([by_seed[seed] for seed in sorted(by_seed)], "python benchmarks/certainty.py", given.output.name)
@@ -124,32 +123,36 @@ def main() -> None:
     write_whole(given.output.with_suffix(".md"), text)
 
 
+def asked_for(given: argparse.Namespace) -> dict[str, Any]:
+    """What the records of a page have in common, and a record says of itself beside its seed."""
+    config = Config(reading="plain", steps=given.steps).model_dump(mode="json")
+    return {"data": outline(given.data).title, "novel": given.novel, "size": given.size, "steps": given.steps, "config": config}
+
+
 def measure(given: argparse.Namespace) -> None:
     """Train and read one network a seed, and leave a record of each."""
     torch.set_num_threads(1)
-    named = load_named(given.data, data_roots=given.data_root)
+    began_at, named = commit(), load_named(given.data, data_roots=given.data_root)
     pixels, novel = prepared(named, given.size), class_index(named, given.novel)
     split = leave_one_out(named.labels, named.is_train, novel)
     labels, test = named.labels[split.test], as_tensor(pixels[split.test])
     noise = np.random.default_rng(0).integers(0, 256, (250, *test.shape[1:]), dtype=np.uint8)
     kinds = {"known": test[labels != novel][:1000], "novel": test[labels == novel][:250], "noise": as_tensor(noise)}
-    config = Config(reading="plain", steps=given.steps)
-    given.results.mkdir(exist_ok=True)
+    asked = asked_for(given)
+    config = Config(**asked["config"])
     for seed in given.seeds:
-        began, run = time.process_time(), Run()
+        record, began, run = stamp(began_at), time.process_time(), Run()
         known = torch.from_numpy(named.labels[split.train])
         plain = fit(torch.from_numpy(pixels[split.train]), config, labels=known, seed=seed, device=CPU, run=run)
         fit_s = round(time.process_time() - began, 1)
-        record: dict[str, Any] = {"data": named.title, "novel": given.novel, "seed": seed, "size": given.size, "steps": given.steps}
+        record |= asked | {"seed": seed}
         classes, right = np.unique(named.labels[split.train]), 0
         for part, truth in zip(kinds["known"].split(500), torch.from_numpy(labels[labels != novel][:1000]).split(500), strict=True):
             with torch.no_grad():
                 right += int((torch.from_numpy(classes)[plain.module().net(part).argmax(1)] == truth).sum())
         record |= {"accuracy": round(right / len(kinds["known"]), 4), "readings": read(config, plain, seed, kinds)}
-        record |= {"config": config.model_dump(mode="json"), "fit_cpu_s": fit_s, "load": round(os.getloadavg()[0], 1)}
-        record |= {"torch": torch.__version__, "commit": commit(), "created": datetime.now(UTC).isoformat(timespec="seconds")}
-        with (given.results / "certainty.jsonl").open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        record["fit_cpu_s"] = fit_s
+        append(given.results / "certainty.jsonl", [record])
         print(json.dumps({name: record[name] for name in ("seed", "accuracy", "readings", "fit_cpu_s")}, indent=1), flush=True)
 
 

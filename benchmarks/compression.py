@@ -7,19 +7,17 @@ results/compression.jsonl. docs/results/compression.md holds the tables and expl
 """
 
 import argparse
-import json
 import os
 import platform
 import re
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from novelette.accounting import Cost, Speed, count, measure
-from novelette.bench.engine import commit
+from novelette.bench.stamps import append, commit, stamp
 from novelette.methods.ede_gan import Config, Generator, Scorer
 
 SIZE = 32  # px
@@ -118,15 +116,12 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--seconds", type=float, default=5.0, help="for latencies, and again for batches, of each data set")
     given = parser.parse_args()
-    record: dict[str, Any] = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "machine": machine()}
+    record = stamp(commit()) | {"machine": machine()}
     speeds = {row.data: speeds_of(row, given.seconds) for row in ROWS}
-    record["load"] = os.getloadavg()[0]
     for row in ROWS:
         for player, widths, speed in zip(("teacher", "student"), (TEACHER, row.student), speeds[row.data], strict=True):
             record[f"{row.data} {player}"] = {"widths": widths} | asdict(cost_of(widths, row.channels)) | asdict(speed)
-    given.results.mkdir(exist_ok=True)
-    with (given.results / "compression.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append(given.results / "compression.jsonl", [record])
     print("\n\n".join([counts_table(), ratios_table(), speeds_table(speeds)]))
     print(f"\nTimed on {record['machine']}, one thread, load {record['load']:.1f}.")
 

@@ -7,15 +7,15 @@ many changed pictures the others did (median, ninth decile, share within 200). T
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from novelette.bench.engine import commit
+from novelette.bench.stamps import append, commit, stamp
 from novelette.charts import drift_chart
 from novelette.data.named import load_named
 from novelette.data.select import Where
@@ -88,18 +88,15 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--plot", type=Path)
     given = parser.parse_args()
-    records: list[dict] = []
+    began, records = stamp(commit()), list[dict[str, Any]]()
     for name, change in {"nothing": (0.0, 1.0, 1.0), **MADE}.items():
         for n, quiet in ((20, 200), (1000, 200), (1000, 5000)):
             kind = {"change": name, "scores": "made up", "calibration": n, "quiet": quiet}
             records.append(kind | made_up(*change, n, quiet, 0 if name == "nothing" else AFTER))
     records += digits(tuple(given.data_root))
-    stamp = commit()
-    given.results.mkdir(exist_ok=True)
-    with (given.results / "drift.jsonl").open("a") as file:
-        for record in records:
-            print(record)
-            file.write(json.dumps({"commit": stamp} | record) + "\n")
+    for record in records:
+        print(record)
+    append(given.results / "drift.jsonl", [began | record for record in records])
     if given.plot is not None:
         rng = np.random.default_rng(4)
         scores = np.concatenate([rng.normal(size=500), rng.normal(1, 1, 100)])

@@ -17,13 +17,10 @@ import statistics
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
-
-from novelette.bench.engine import commit
+from novelette.bench.stamps import append, commit, stamp
 
 HEAD = 'name = "b"\ntitle = "B"\ndata = "digits"\nclasses = {classes}\n'
 TEACHER = '[[detectors]]\nlabel = "T"\nmethod = "ede-gan"\nstack = 10\nconfig = {{ widths = "8-16-32", steps = 50 }}\n'
@@ -85,14 +82,10 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=10, help="models of each grid, from 1 to 10")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
-    record: dict = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "cores": os.cpu_count()}
-    record |= {"load": round(os.getloadavg()[0], 1), "torch": torch.__version__}
-    record |= {"steps": args.steps, "classes": args.classes, "repeats": args.repeats}
+    record = stamp(commit()) | {"steps": args.steps, "classes": args.classes, "repeats": args.repeats}
     with TemporaryDirectory() as folder:
         record |= measured(Path(folder), args.steps, args.classes, args.repeats)
-    args.results.mkdir(exist_ok=True)
-    with (args.results / "fanout.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append(args.results / "fanout.jsonl", [record])
     print(json.dumps(record, indent=1))
 
 

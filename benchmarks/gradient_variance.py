@@ -10,7 +10,6 @@ import argparse
 import json
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ import torch
 from torch import nn
 
 from novelette.bench.cells import Record
-from novelette.bench.engine import commit, prepared
+from novelette.bench.engine import prepared
 from novelette.bench.origins import each
 from novelette.bench.page import Made, write
+from novelette.bench.stamps import append, commit, stamp
 from novelette.classify import gradients, kdgan
 from novelette.classify.drawing import drawn
 from novelette.classify.game import Turns
@@ -72,21 +72,19 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/results"))
     given = parser.parse_args()
     torch.set_num_threads(1)
+    began_at = commit()
     path, named, config = given.results / "gradient-variance.jsonl", load_named("mnist"), kdgan.Config(epochs=given.epochs)
     key = {name: vars(given)[name] for name in SETTINGS} | {"config": config.model_dump(mode="json")}
-    path.parent.mkdir(parents=True, exist_ok=True)
     found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     same = [record for record in found if all(record[name] == value for name, value in key.items())]
     training, pixels = np.flatnonzero(named.is_train), prepared(named, 28)
     for seed in (seed for seed in given.seeds if seed not in {record["seed"] for record in same}):
         which = training[drawn(named.labels[training], given.pictures, np.random.default_rng((seed, 1)))]
         images, labels = torch.from_numpy(pixels[which]), torch.from_numpy(named.labels[which])
-        began = time.process_time()
-        record: Record = {"seed": seed} | key | {"looks": measured(images, labels, config, seed, given.stops, given.draws)}
-        record |= {"seconds": round(time.process_time() - began, 1), "commit": commit(), "torch": torch.__version__}
-        record["created"] = datetime.now(UTC).isoformat(timespec="seconds")
-        with path.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        record, began = stamp(began_at) | {"seed": seed} | key, time.process_time()
+        record |= {"looks": measured(images, labels, config, seed, given.stops, given.draws)}
+        record["seconds"] = round(time.process_time() - began, 1)
+        append(path, [record])
         same.append(record)
     for made in write(page(same), given.output):
         print(made)

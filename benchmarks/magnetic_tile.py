@@ -16,7 +16,7 @@ from typing import Any
 
 from novelette import store
 from novelette.bench.cells import markdown
-from novelette.bench.engine import commit
+from novelette.bench.stamps import append, commit, stamp
 from novelette.data.select import Where
 from novelette.evaluating import evaluate_detector
 from novelette.fitting import Recipe, configured, fit_recipe
@@ -55,14 +55,14 @@ def done(recipe: Recipe, made: Sequence[dict[str, Any]]) -> dict[str, Any] | Non
 
 def fitted(recipe: Recipe, reports: Path) -> dict[str, Any]:
     """The record of a fit, whose detector and report are left in a folder."""
-    began_at, name = commit(), f"magnetic-{recipe.method}-{recipe.size}px-{recipe.tiles}x{recipe.tiles}"
+    record = stamp(commit()) | {"size": recipe.size, "tiles": recipe.tiles}
+    name = f"magnetic-{recipe.method}-{recipe.size}px-{recipe.tiles}x{recipe.tiles}"
     run = Run(folder=reports / f"{name}.run", resume=True, bar=True)
     detector = fit_recipe(recipe, "magnetic-tile", run).detector
     store.save(detector, reports / f"{name}.det", force=True)
     evaluation, selection = evaluate_detector(detector, "magnetic-tile", recipe.where, None, bar=True)
     title = f"Magnetic tiles, {recipe.method}, {recipe.tiles} x {recipe.tiles} of {recipe.size} px"
     write_report(reports / name, detector, evaluation, selection.source, title=title)
-    record = {"commit": began_at, "size": recipe.size, "tiles": recipe.tiles}
     return record | {"evaluation": evaluation.to_json(), "detector": detector.describe()}
 
 
@@ -93,9 +93,7 @@ def main() -> None:
             record = done(recipe, records(path))
             if record is None:
                 record = fitted(recipe, given.reports)
-                given.results.mkdir(exist_ok=True)
-                with path.open("a") as file:
-                    file.write(json.dumps(record) + "\n")
+                append(path, [record])
             shown.append(record)
     table = markdown(HEADS, lines(shown))
     print(table)

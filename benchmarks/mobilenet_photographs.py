@@ -7,17 +7,15 @@ when two captions of it or more have the word, and not of it when none has. One 
 """
 
 import argparse
-import json
 import re
 from collections import defaultdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from novelette.bench.cells import markdown
-from novelette.bench.engine import commit
+from novelette.bench.stamps import append, commit, stamp
 from novelette.data.images import Preprocessing, as_tensor, load
 from novelette.data.sources import FolderSource
 from novelette.metrics import auroc
@@ -56,6 +54,7 @@ def main() -> None:
     parser.add_argument("captions", type=Path)
     parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args()
+    record = stamp(commit())
     captions: dict[str, list[str]] = defaultdict(list)
     for line in given.captions.read_text(encoding="utf-8").splitlines():
         file, _, caption = line.split("\t")
@@ -77,10 +76,8 @@ def main() -> None:
     ]
     heads = ["captions say", "photographs", "one of the five likeliest classes", "without the word", "AUROC of their probability"]
     print(f"{len(files):,} photographs\n\n{markdown(heads, lines)}")
-    record = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "torch": torch.__version__}
     record |= {"perceptual": PUBLIC[NAME].title, "photographs": len(files), "words": rows}
-    with (given.results / "mobilenet-photographs.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append(given.results / "mobilenet-photographs.jsonl", [record])
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ no weights. Writes perceptual-contrast and perceptual-spread as SVG and PNG, and
 """
 
 import argparse
-import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from novelette.bench.engine import commit
 from novelette.bench.figures import Line, Lines, draw
+from novelette.bench.stamps import append, commit, stamp
 from novelette.data.images import Preprocessing, as_tensor, load
 from novelette.data.named import load_named
 from novelette.data.sources import Source, SubsetSource, open_source
@@ -102,7 +100,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    named = load_named("cifar10")
+    record, named = stamp(commit()), load_named("cifar10")
     net, weights = load_network(given.network, given.layer, 32)
     cifar = images(named.source, 32, given.at_most)
     pictures = {"photographs, 64 px": images(open_source(given.photographs), 64, given.at_most), f"{named.title}, 32 px": cifar}
@@ -112,14 +110,12 @@ def main() -> None:
     for plot in (contrast_plot(found), spread_plot(tables)):
         for content, form in zip(draw(plot), ("svg", "png"), strict=True):
             write_whole(given.output / f"perceptual-{plot.name}.{form}", content)
-    record = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "torch": torch.__version__}
     record |= {"perceptual": weights, "layer": given.layer, "pictures": {title: len(x) for title, x in pictures.items()}, "moved_px": MOVED}
     record |= {"contrast taken away": TAKEN, "quartiles left": found}
     record["spread over the mean, quantiles 0, 10, 50, 90 and 100 %"] = {
         title: (std / std.mean()).quantile(torch.tensor([0, 0.1, 0.5, 0.9, 1.0])).tolist() for title, std in tables.items()
     }
-    with (given.results / "perceptual-figures.jsonl").open("a") as file:
-        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    append(given.results / "perceptual-figures.jsonl", [record])
     for title, by_measure in found.items():
         at = TAKEN.index(0.2), TAKEN.index(0.4)
         print(title, {name: [f"{1 - quartiles[k][1]:.1%}" for k in at] for name, quartiles in by_measure.items()})

@@ -10,14 +10,14 @@ layer is far larger than the others. One JSON line goes to results/piad-gamma.js
 
 import argparse
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from novelette.bench.engine import commit, prepared
+from novelette.bench.engine import prepared
+from novelette.bench.stamps import append, commit, stamp
 from novelette.data.named import class_index, load_named
 from novelette.methods.piad import Config, Looking, Piad
 from novelette.perceptual import load
@@ -52,7 +52,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     config = Config(steps=given.steps, balance_every=EVERY, smoothing=given.smoothing, history=given.history)
-    began_at, named = commit(), load_named("cifar10", data_roots=given.data_root)
+    record, named = stamp(commit()), load_named("cifar10", data_roots=given.data_root)
     normal = named.is_train & (named.labels == class_index(named, given.normal))
     images = torch.from_numpy(prepared(named, 32)[normal])
     seen, weights = load(config.network, config.layer, 32)
@@ -70,12 +70,9 @@ def main() -> None:
             print(measurements[-1], flush=True)
     later = measurements[len(measurements) // 2 :]
     means = {net: {key: round(float(np.mean([m[net][key] for m in later])), 3) for key in later[0][net]} for net in ("e", "g")}
-    record: dict = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": began_at, "torch": torch.__version__}
     record |= {"data": named.title, "normal": given.normal, "perceptual": weights, "config": config.model_dump(mode="json")}
     record |= {"means over the second half": means, "measurements": measurements}
-    given.results.mkdir(exist_ok=True)
-    with (given.results / "piad-gamma.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append(given.results / "piad-gamma.jsonl", [record])
     print(json.dumps(means, indent=1))
 
 

@@ -9,15 +9,13 @@ results/piad-steps.jsonl: medians in ms, of the critics' round and of the whole 
 
 import argparse
 import json
-import os
 import statistics
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
-from novelette.bench.engine import commit
+from novelette.bench.stamps import append, commit, stamp
 from novelette.methods.piad import Config, Looking, Piad
 from novelette.perceptual import load
 
@@ -52,6 +50,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args()
     torch.set_num_threads(1)
+    record = stamp(commit()) | {"channels": given.channels, "steps": given.steps}
     rng = torch.Generator().manual_seed(0)
     timed = {
         f"{name}, batch {batch}, {precision}": (made, torch.rand(batch, given.channels, SIZE, SIZE, generator=rng) * 2 - 1)
@@ -66,13 +65,9 @@ def main() -> None:
             ms = milliseconds(made, x)
             if turn:  # the first is a warm-up
                 taken[name].append(ms)
-    record: dict = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "cores": os.cpu_count()}
-    record |= {"load": round(os.getloadavg()[0], 1), "torch": torch.__version__, "channels": given.channels, "steps": given.steps}
     for part, heading in enumerate(("ms a round", "ms a step")):
         record[heading] = {name: round(statistics.median(pair[part] for pair in pairs)) for name, pairs in taken.items()}
-    given.results.mkdir(exist_ok=True)
-    with (given.results / "piad-steps.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append(given.results / "piad-steps.jsonl", [record])
     print(json.dumps(record, indent=1))
 
 

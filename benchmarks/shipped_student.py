@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from novelette.bench.engine import circumstances, commit
+from novelette.bench.stamps import append, circumstances, commit
 from novelette.cli import main as novelette
 
 
@@ -64,8 +64,7 @@ def main() -> None:
     record |= circumstances(torch.device("cpu"), 1, commit())
     with TemporaryDirectory() as folder:
         record["found"] = shipped(given, given.work or Path(folder))
-    with (given.results / "shipped-student.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append(given.results / "shipped-student.jsonl", [record])
     print(json.dumps(record["found"], indent=1))
 
 

@@ -7,18 +7,16 @@ Run it on an idle machine. Scoring is timed on images in memory, decoding apart,
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from novelette.bench.engine import commit
+from novelette.bench.stamps import append, commit, stamp
 from novelette.data.images import Preprocessing
 from novelette.detector import Detector
 from novelette.methods import METHODS, ede_gan, knn
@@ -63,8 +61,7 @@ def main() -> None:
     folder = parser.parse_args().results
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (IMAGES, 1, 1, 32, 32), dtype=np.uint8)
-    record: dict = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "cores": os.cpu_count()}
-    record |= {"load": os.getloadavg()[0], "torch": torch.__version__, "threads": torch.get_num_threads()}
+    record = stamp(commit()) | {"threads": torch.get_num_threads()}
     for widths in ((2, 4, 8), (4, 8, 16), (64, 128, 256)):
         detector = detector_of("ede-gan", ede_gan.Config(widths=widths, steps=1), pixels[:16])
         few = pixels if widths[0] < 64 else pixels[:1024]
@@ -74,9 +71,7 @@ def main() -> None:
     record["knn of 6,000 images/s"] = round(images_a_second(detector, pixels[:2048]))
     record["import novelette s"] = round(started("-c", "import novelette") - started("-c", "pass"), 4)
     record["novelette --help s"] = round(started("-m", "novelette.cli", "--help"), 4)
-    folder.mkdir(exist_ok=True)
-    with (folder / "speed.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append(folder / "speed.jsonl", [record])
     print(json.dumps(record, indent=1))
 
 

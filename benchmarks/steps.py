@@ -8,17 +8,15 @@ ratio to an update of the student alone. In bfloat16 forward passes run under to
 
 import argparse
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from novelette.bench.engine import commit
+from novelette.bench.stamps import append, commit, stamp
 from novelette.distill.step import update
 from novelette.distill.structures import STRUCTURES
 from novelette.methods.ede_gan import Config, Gan
@@ -67,6 +65,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args()
     torch.set_num_threads(1)
+    record = stamp(commit()) | {"widths": list(given.widths), "student": list(given.student)}
     timed = calls(tuple(given.widths), tuple(given.student))
     taken: dict[str, list[float]] = {name: [] for name in timed}
     for turn in range(given.updates + 1):
@@ -76,21 +75,12 @@ def main() -> None:
             if turn:  # the first is a warm-up
                 taken[name].append(1000 * (time.perf_counter() - began))
     ms = {name: round(statistics.median(values), 2) for name, values in taken.items()}
-    record: dict = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "cores": os.cpu_count()}
-    record |= {
-        "load": round(os.getloadavg()[0], 1),
-        "torch": torch.__version__,
-        "widths": list(given.widths),
-        "student": list(given.student),
-    }
     record["ms"] = ms
     record |= {"times the student's": {name: round(ms[name] / ms["student"], 2) for name in ms if name.startswith("structure")}}
     record |= {
         "bfloat16 is faster by": {size: round(ms[f"teacher{size}"] / ms[f"teacher{size}, bfloat16"], 2) for size in ("", ", batch 32")}
     }
-    given.results.mkdir(exist_ok=True)
-    with (given.results / "steps.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append(given.results / "steps.jsonl", [record])
     print(json.dumps(record, indent=1))
 
 

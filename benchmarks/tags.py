@@ -9,11 +9,9 @@ has a line there.
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from novelette.bench.engine import commit
+from novelette.bench.stamps import append, commit, stamp
 from novelette.classify import gradients
 from novelette.classify.game import Turns
 from novelette.tags import METHODS
@@ -144,9 +142,8 @@ class Task:
 class Lines:
     """results/tags-PART.jsonl: a line a measurement, known by some of its fields."""
 
-    def __init__(self, results: Path, part: str, stamp: str | None) -> None:
-        self.path, self.stamp = results / f"tags-{part}.jsonl", stamp
-        self.path.parent.mkdir(exist_ok=True)
+    def __init__(self, results: Path, part: str, commit: str | None) -> None:
+        self.path, self.commit = results / f"tags-{part}.jsonl", commit
 
     def read(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
@@ -155,12 +152,10 @@ class Lines:
         """Measure and write a line, unless there is one of this key."""
         if any(all(line.get(name) == value for name, value in key.items()) for line in self.read()):
             return
-        began = time.process_time()
-        line = key | measure()
-        line |= {"seconds": round(time.process_time() - began, 1), "load": round(os.getloadavg()[0], 1), "commit": self.stamp}
-        line |= {"torch": torch.__version__, "created": datetime.now(UTC).isoformat(timespec="seconds")}
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        line, began = stamp(self.commit) | key, time.process_time()
+        line |= measure()
+        line["seconds"] = round(time.process_time() - began, 1)
+        append(self.path, [line])
         print(json.dumps(line), flush=True)
 
 
@@ -288,8 +283,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20, help="of the game, for curves and variance")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    photographs, stamp = Photographs(tuple(given.data_root), given.work), commit()
-    of = {part: Lines(given.results, part, stamp) for part in ("choose", "compare", "curves", "sweeps", "variance")}
+    photographs, began_at = Photographs(tuple(given.data_root), given.work), commit()
+    of = {part: Lines(given.results, part, began_at) for part in ("choose", "compare", "curves", "sweeps", "variance")}
     wanted = list(of) if given.part == "all" else [given.part]
     if "choose" in wanted:
         choosing(photographs, of["choose"])

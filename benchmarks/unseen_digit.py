@@ -10,8 +10,6 @@ four test images of each digit, and below them what the last fit makes of them.
 
 import argparse
 import json
-import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,9 @@ import torch
 from PIL import Image
 
 from novelette import metrics
-from novelette.bench.engine import commit, prepared
+from novelette.bench.engine import prepared
 from novelette.bench.figures import Dots, Mark, draw
+from novelette.bench.stamps import append, commit, stamp
 from novelette.data.images import as_tensor
 from novelette.data.named import class_index, load_named
 from novelette.data.protocol import leave_one_out
@@ -60,21 +59,18 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("docs/results/unseen-digit"))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    named = load_named("mnist", data_roots=given.data_root)
+    began_at, named = commit(), load_named("mnist", data_roots=given.data_root)
     pixels, novel = prepared(named, SIZE), class_index(named, given.novel)
     split = leave_one_out(named.labels, named.is_train, novel)
     images, x, labels = torch.from_numpy(pixels[split.train]), as_tensor(pixels[split.test]), named.labels[split.test]
-    given.results.mkdir(exist_ok=True)
     found: dict[int, list[dict[str, Any]]] = {}
     for hidden in given.hidden:
         for seed in given.seeds:
             config = Config(hidden=hidden)
+            record = stamp(began_at) | {"novel": given.novel, "seed": seed, "size": SIZE, "config": config.model_dump(mode="json")}
             scorer = fit(images, config, seed=seed, device=torch.device("cpu"), run=Run())
-            record = {"novel": given.novel, "seed": seed, "size": SIZE} | errors(scorer, x, labels, novel)
-            record |= {"config": config.model_dump(mode="json"), "load": round(os.getloadavg()[0], 1), "torch": torch.__version__}
-            record |= {"commit": commit(), "created": datetime.now(UTC).isoformat(timespec="seconds")}
-            with (given.results / "unseen-digit.jsonl").open("a") as file:
-                file.write(json.dumps(record) + "\n")
+            record |= errors(scorer, x, labels, novel)
+            append(given.results / "unseen-digit.jsonl", [record])
             print(json.dumps({name: record[name] for name in ("seed", "error", "auroc")}), flush=True)
             found.setdefault(hidden, []).append(record)
     by_digit = {

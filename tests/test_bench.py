@@ -13,7 +13,7 @@ import pytest
 from test_named import write_celeba
 
 from novelette import metrics, watch
-from novelette.bench import engine
+from novelette.bench import engine, stamps
 from novelette.bench.printed import printed, published
 from novelette.bench.runs import Bench, Entry, Records, current, expand, read_bench, stacks
 from novelette.bench.table import table
@@ -122,17 +122,17 @@ def test_commit_is_marked_where_any_part_of_the_program_differs(tmp_path, monkey
     (package / "bench").mkdir(parents=True)
     (package / "nets.py").write_text("a = 1\n")
     (tmp_path / "README.md").write_text("a\n")
-    monkeypatch.setattr(engine, "__file__", str(package / "bench" / "engine.py"))
-    assert engine.commit() is None  # outside of a checkout
+    monkeypatch.setattr(stamps, "__file__", str(package / "bench" / "stamps.py"))
+    assert stamps.commit() is None  # outside of a checkout
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "a"]):
         subprocess.run([*git, *words], check=True)
-    commit = engine.commit()
+    commit = stamps.commit()
     assert re.fullmatch("[0-9a-f]{7,}", commit)
     (tmp_path / "README.md").write_text("b\n")
-    assert engine.commit() == commit
+    assert stamps.commit() == commit
     (package / "nets.py").write_text("a = 2\n")
-    assert engine.commit() == commit + "+"
+    assert stamps.commit() == commit + "+"
 
 
 def test_stacks_hold_runs_of_one_detector_alone():

@@ -1,9 +1,9 @@
 """A classifier of MNIST and its teacher: accuracy, size and speed, exported and served (KDGAN, section 4.1).
 
-    python benchmarks/deploy/classifier.py [--classifier digits.clf | --pictures 100 [--SETTING VALUE ...]] [--seconds 5]
+    python benchmarks/deploy/classifier.py [--fitted digits.clf | --pictures 100 [--SETTING VALUE ...]] [--seconds 5]
         [--results results] [-o docs/results]
 
-Without --classifier KDGAN is fitted first, by `novelette classify fit` with what settings are given. Both are measured on the test images,
+Without --fitted KDGAN is fitted first, by `novelette classify fit` with what settings are given. Both are measured on the test images,
 by torch and as bundles by onnxruntime, and a bundle of each is served in a process of its own, to one connection that asks again when it is
 answered. Times are of one thread. A JSON line goes to results/deploy-classifier.jsonl, and its tables to a page.
 """
@@ -11,6 +11,7 @@ answered. Times are of one thread. A JSON line goes to results/deploy-classifier
 import argparse
 import http.client
 import io
+import json
 import statistics
 import tempfile
 import time
@@ -19,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from load import append, record_of, serving
+from load import record_of, serving
 from PIL import Image
 
 from novelette import runtime
 from novelette.bench.cells import markdown
 from novelette.bench.page import Made, write
 from novelette.bench.sections import Section
+from novelette.bench.stamps import append
 from novelette.classify import evaluate, store
 from novelette.classify.classifier import Classifier
 from novelette.cli import main as novelette
@@ -57,8 +59,8 @@ def run(*argv: str | Path) -> None:
 
 def fitted(given: argparse.Namespace, settings: list[str], folder: Path) -> Path:
     """The classifier that is measured."""
-    if given.classifier is not None:
-        return Path(given.classifier)
+    if given.fitted is not None:
+        return Path(given.fitted)
     path = folder / "fitted.clf"
     run("classify", "fit", "kdgan", given.source, "-o", path, "--pictures", str(given.pictures), "--seed", str(given.seed), *settings)
     return path
@@ -146,7 +148,7 @@ def page(record: dict[str, Any]) -> Made:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--classifier", type=Path)
+    parser.add_argument("--fitted", type=Path, help="a classifier with its teacher beside it")
     parser.add_argument("--source", default="mnist", help="whose training images it is fitted on, and whose test images it is measured on")
     parser.add_argument("--pictures", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
@@ -154,18 +156,21 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/results"))
     given, settings = parser.parse_known_args(argv)
+    if given.fitted and settings:
+        parser.error(f"{' '.join(settings)}: {given.fitted} is fitted, and takes no settings")
     with tempfile.TemporaryDirectory() as folder:
         path = fitted(given, settings, Path(folder))
         card = store.load(path).detector
         options = (
-            [f"--classifier {given.classifier}"]
-            if given.classifier
+            [f"--fitted {given.fitted}"]
+            if given.fitted
             else [f"--source {given.source} --pictures {given.pictures} --seed {given.seed}", *settings]
         )
         record = record_of(command=" ".join(["python benchmarks/deploy/classifier.py", *options]), data=given.source)
         record |= {"pictures": card.provenance["n_training"], "config": card.config.model_dump(mode="json")}
         record |= measured(path, given.source, Path(folder), given.seconds)
-    append(record, given.results / "deploy-classifier.jsonl")
+    append(given.results / "deploy-classifier.jsonl", [record])
+    print(json.dumps(record, indent=1))
     for made in write(page(record), given.output):
         print(made)
 

@@ -9,10 +9,7 @@ many labels changed, by batch size.
 """
 
 import argparse
-import json
-import os
 import tempfile
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,7 @@ import numpy as np
 import torch
 
 from novelette import runtime
-from novelette.bench.engine import commit
+from novelette.bench.stamps import append, commit, stamp
 from novelette.data.framing import uncut
 from novelette.data.images import load
 from novelette.data.named import load_named
@@ -81,20 +78,18 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, action="append", default=[])
     parser.add_argument("--results", type=Path, default=Path("results"))
     args = parser.parse_args()
-    args.results.mkdir(exist_ok=True)
-    versions = {name: version(name) for name in ("novelette", "torch", "onnx", "onnxruntime", "numpy")}
+    began_at, versions = commit(), {name: version(name) for name in ("novelette", "torch", "onnx", "onnxruntime", "numpy")}
     for name in args.sets:
         where = Where(normal=NORMAL[name], data_roots=tuple(args.data_root))
         for label, (method, settings) in DETECTORS.items():
             steps = {"steps": args.steps} if method == "ede-gan" else {}
             recipe = Recipe(method, configured(method, settings | steps), device="cpu", where=where)
+            record = stamp(began_at) | {"versions": versions}
             detector = fit_recipe(recipe, name, Run()).detector
-            record = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "versions": versions}
             record |= {"data": detector.provenance["title"], "detector": label, "steps": steps.get("steps"), "seed": recipe.seed}
-            record |= {"size": recipe.size, "threads": torch.get_num_threads(), "cores": os.cpu_count()}
+            record |= {"size": recipe.size, "threads": torch.get_num_threads()}
             record |= compared(detector, pictures_of(name, where, detector))
-            with (args.results / "deploy-equality.jsonl").open("a") as file:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            append(args.results / "deploy-equality.jsonl", [record])
             worst = max(record[f"worst difference, batch {batch}"] for batch in BATCHES)
             changed = max(record[f"labels changed, batch {batch}"] for batch in BATCHES)
             print(f"{record['data']}: {label}: worst difference {worst:.1e}, labels changed {changed}", flush=True)

@@ -20,7 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 
-from load import append, held_mib, made_bundle, made_picture, record_of, serving
+from load import held_mib, made_bundle, made_picture, record_of, serving
+
+from novelette.bench.stamps import append
 
 GROWTH = 0.05  # of the memory held at half time; what is counted by route and status takes next to none
 AT_A_TIME = 8  # connections
@@ -164,7 +166,8 @@ def main() -> int:
             same = score(there, picture) == first
     record |= {"outcomes": dict(outcomes.most_common()), "same score": same}
     record |= dict(zip(("MiB start", "MiB middle", "MiB end"), (round(value, 1) for value in held), strict=True))
-    append(record, args.results / "deploy-fuzz.jsonl")
+    append(args.results / "deploy-fuzz.jsonl", [record])
+    print(json.dumps(record, indent=1))
     failed = [name for name in outcomes if name.startswith(("5", "no "))]
     return int(bool(failed) or not same or held[2] > held[1] * (1 + GROWTH))
 

@@ -19,13 +19,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from novelette.bench.stamps import append, commit, stamp
 
 WARM_UP = 3  # seconds that are not counted
 SCRIPT = """
@@ -124,19 +125,7 @@ def sent(address: str, script: Path, connections: int, seconds: float) -> dict[s
 
 def record_of(**more: Any) -> dict[str, Any]:
     """The head of a record: when, of which commit, on what."""
-    from novelette.bench.engine import commit
-
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    versions = {name: version(name) for name in ("onnxruntime", "uvicorn", "fastapi")}
-    return {"created": created, "commit": commit(), "cores": os.cpu_count(), "load": os.getloadavg()[0], **versions, **more}
-
-
-def append(record: dict[str, Any], path: Path) -> None:
-    """Print a record and add it to a file of JSON lines."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.write(json.dumps(record) + "\n")
-    print(json.dumps(record, indent=1))
+    return stamp(commit()) | {name: version(name) for name in ("onnxruntime", "uvicorn", "fastapi")} | more
 
 
 def main() -> None:
@@ -170,7 +159,8 @@ def main() -> None:
     record |= {"server cores": round(worked / taken, 2), "server us/request": round(1e6 * worked / max(1, found["requests"]))}
     middle = held[len(held) // 2]
     record |= {name: round(value, 1) for name, value in (("MiB start", held[0]), ("MiB middle", middle), ("MiB end", held[-1]))}
-    append(record, args.results / "deploy-load.jsonl")
+    append(args.results / "deploy-load.jsonl", [record])
+    print(json.dumps(record, indent=1))
 
 
 if __name__ == "__main__":

@@ -11,14 +11,12 @@ is what this machine's best rate of multiply-adds in float32, that of a product 
 import argparse
 import hashlib
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +25,7 @@ import onnxruntime
 import torch
 
 from novelette import bundle, runtime, store
-from novelette.bench.engine import commit
+from novelette.bench.stamps import append, commit, stamp
 from novelette.bundle import Bundle
 from novelette.data.images import Preprocessing
 from novelette.detector import Detector
@@ -173,8 +171,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    record: dict[str, Any] = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "cores": os.cpu_count()}
-    record |= {"load": os.getloadavg()[0], "torch": torch.__version__, "onnxruntime": onnxruntime.__version__, "threads": args.threads}
+    record = stamp(commit()) | {"onnxruntime": onnxruntime.__version__, "threads": args.threads}
     rate = best_rate(args.seconds)
     record["multiply-adds/s of a core"] = round(rate)
     for label in args.only:
@@ -182,9 +179,7 @@ def main() -> None:
         if found["multiply-adds"]:
             found["limit images/s"] = round(args.threads * rate / found["multiply-adds"])
             found["runtime / limit"] = round(found["runtime"]["images/s"] / found["limit images/s"], 4)
-    args.results.mkdir(exist_ok=True)
-    with (args.results / "deploy-speed.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append(args.results / "deploy-speed.jsonl", [record])
     print(json.dumps(record, indent=1))
 
 

@@ -1,13 +1,8 @@
 """Running a bench: the runs that have no record yet, on several processes, a record appended as each ends."""
 
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +16,7 @@ from safetensors.torch import save as tensor_bytes
 from novelette.bench.fanout import EngineName, check_engine, fan_out
 from novelette.bench.measures import Exam, measured
 from novelette.bench.runs import Bench, Records, Run, current, expand, stacks
+from novelette.bench.stamps import circumstances, commit
 from novelette.data.images import Preprocessing, guess_channels, load
 from novelette.data.named import NamedSet, load_named
 from novelette.data.protocol import PARTING, PROTOCOLS, Split, held_out, is_novel, thinned
@@ -252,27 +248,3 @@ def stamp(bench: Bench, run: Run, known: Known, device: torch.device) -> dict[st
         "epoch": "last",
         "size": bench.size,
     } | circumstances(device, bench.threads, known.commit)
-
-
-def circumstances(device: torch.device, threads: int, commit: str | None) -> dict[str, Any]:
-    """Where, when and by what program a run was carried out."""
-    on = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
-    return {
-        "device": on,
-        "threads": threads,
-        "load": round(os.getloadavg()[0], 1),
-        "commit": commit,
-        "versions": {name: version(name) for name in ("novelette", "torch", "numpy")} | {"python": platform.python_version()},
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def commit() -> str | None:
-    """The commit of the checkout that this program runs from, with + where the program differs from it; None outside one."""
-    package = Path(__file__).parents[1]
-    try:
-        head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=package, capture_output=True, text=True, check=True)
-        changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "."], cwd=package, capture_output=True, check=False)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head.stdout.strip() + ("+" if changed.returncode else "")

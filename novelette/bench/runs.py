@@ -3,10 +3,8 @@
 A run is one (data set, protocol, class, seed, detector). Its key names it; a run whose key stands in the records is done.
 """
 
-import errno
 import hashlib
 import json
-import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
+from novelette.bench.stamps import append
 from novelette.data.named import NamedSet, class_index
 from novelette.distill import progressive, scores
 from novelette.distill.detectors import way
@@ -249,23 +248,7 @@ class Records:
 
     def append(self, records: list[dict[str, Any]]) -> None:
         """Add records with one write. Raises: OSError naming the file; it is then as it was."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        text = "".join(json.dumps(record) + "\n" for record in records).encode()
-        with self.path.open("a+b", buffering=0) as file:
-            file.seek(0)
-            content = file.read()
-            end = content.rfind(b"\n") + 1
-            if self._record_of(content[end:]) is not None:  # a hand left out the last line's end
-                end, text = len(content), b"\n" + text
-            elif end < len(content):  # a killed process left half a line
-                file.truncate(end)
-            try:
-                if file.write(text) < len(text):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(file.fileno())
-            except OSError as error:
-                file.truncate(end)
-                raise OSError(error.errno, error.strerror, str(self.path)) from error
+        append(self.path, records)
 
     def _record_of(self, line: bytes) -> dict[str, Any] | None:
         """The record of a line, None when the line is damaged."""

@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from novelette.bench.engine import Known, commit, prepared
+from novelette.bench.engine import Known, prepared
 from novelette.bench.fanout import EngineName, check_engine, fan_out
 from novelette.bench.runs import Records, current
+from novelette.bench.stamps import commit
 from novelette.classify import METHODS
 from novelette.classify.trial import train
 from novelette.data.named import load_named

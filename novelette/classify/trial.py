@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from novelette.bench.engine import Known, circumstances
+from novelette.bench.engine import Known
+from novelette.bench.stamps import circumstances
 from novelette.classify import METHODS
 from novelette.classify.drawing import drawn
 from novelette.classify.game import Turns

@@ -114,6 +114,15 @@ def test_drift_watches_how_uncertain_it_is_of_a_stream(folder, tmp_path, capsys)
         assert (json.loads(capsys.readouterr().out)["first"] is not None) is bool(status)
 
 
+def test_a_fitted_classifier_takes_no_settings(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks" / "deploy"))
+    script = importlib.import_module("classifier")
+    with pytest.raises(SystemExit):
+        script.main(["--fitted", str(folder / "clf"), "--classifier", "lenet", "--results", str(tmp_path)])
+    assert "--classifier lenet: " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_a_classifier_and_its_teacher_are_measured_deployed(folder, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks" / "deploy"))
