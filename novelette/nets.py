@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from novelette.errors import InputError
 
 Norm = Literal["image", "batch", "none"]
+SLOPE = 0.2  # of every LeakyReLU
+WIDEST = 256  # channels that doubling comes to
 
 
 def depth(size: int) -> int:
@@ -26,14 +28,14 @@ def depth(size: int) -> int:
     return size.bit_length() - 3
 
 
-def block_widths(widths: Sequence[int], size: int, cap: int = 256) -> tuple[int, ...]:
-    """Channels of each downsampling block: `widths` itself if it names every block, or u, 2u, 4u, ... up to `cap` from a single u.
+def block_widths(widths: Sequence[int], size: int) -> tuple[int, ...]:
+    """Channels of each downsampling block: `widths` itself if it names every block, or u, 2u, 4u, ... up to WIDEST from a single u.
 
     Raises: ValueError when several widths are given and their count is not the number of blocks that `size` needs.
     """
     blocks = depth(size)
     if len(widths) == 1:
-        return tuple(min(widths[0] * 2**i, max(cap, widths[0])) for i in range(blocks))
+        return tuple(min(widths[0] * 2**i, max(WIDEST, widths[0])) for i in range(blocks))
     if len(widths) != blocks:
         shown = "-".join(map(str, widths))
         raise ValueError(
@@ -77,7 +79,7 @@ class Encoder(nn.Module):
             layers.append(nn.Conv2d(models * c_in, models * c_out, 4, 2, 1, bias=norm == "none", groups=models))
             if i > 0 or norm_first:
                 layers.append(normalization(models * c_out, norm))
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
+            layers.append(nn.LeakyReLU(SLOPE, inplace=True))
         self.features = nn.Sequential(*layers)
         self.head = nn.Conv2d(models * widths[-1], models * out, 4, 1, 0, bias=False, groups=models)
 
@@ -120,17 +122,17 @@ class Decoder(nn.Module):
 
 
 def dense(*sizes: int) -> nn.Sequential:
-    """Vectors (N, sizes[0]) to (N, sizes[-1]) by linear layers with LeakyReLU(0.2) between them."""
+    """Vectors (N, sizes[0]) to (N, sizes[-1]) by linear layers with LeakyReLU between them."""
     layers: list[nn.Module] = []
     for c_in, c_out in pairwise(sizes):
-        layers += [nn.Linear(c_in, c_out), nn.LeakyReLU(0.2)]
+        layers += [nn.Linear(c_in, c_out), nn.LeakyReLU(SLOPE)]
     return nn.Sequential(*layers[:-1])
 
 
 def draw_weights(net: nn.Module, rngs: Sequence[torch.Generator], models: Iterable[int] | None = None) -> None:
     """Draw the weights anew, in place, as DCGAN does: convolutions from N(0, 0.02), normalization weights from N(1, 0.02), biases 0.
 
-    Layers with biases, which nothing normalizes, are drawn from N(0, √(2 / (1.04 · inputs))): Kaiming's rule for LeakyReLU(0.2).
+    Layers with biases, which nothing normalizes, are drawn by Kaiming's rule for LeakyReLU, by inputs.
 
     Args:
         rngs: one CPU generator per stacked model; model m's weights depend on rngs[m] alone.
@@ -142,13 +144,31 @@ def draw_weights(net: nn.Module, rngs: Sequence[torch.Generator], models: Iterab
         normalizes = isinstance(layer, nn.GroupNorm | nn.BatchNorm2d)
         mean, std = float(normalizes), 0.02
         if not normalizes and layer.bias is not None:
-            std = (2 / (1.04 * layer.weight[0].numel())) ** 0.5
+            std = _kaiming(layer.weight[0].numel())
         weights = layer.weight.data.chunk(len(rngs))
         biases = None if layer.bias is None else layer.bias.data.chunk(len(rngs))
         for m in range(len(rngs)) if models is None else models:
             weights[m].copy_(torch.empty(weights[m].shape).normal_(mean, std, generator=rngs[m]))
             if biases is not None:
                 biases[m].zero_()
+
+
+def draw_kaiming_weights(net: nn.Module, rng: torch.Generator, fan: Literal["in", "out"] = "out") -> None:
+    """Draw the weights of convolutions and linear layers anew, in place: N(0, 2 / ((1 + SLOPE²) fan)), Kaiming's for LeakyReLU; biases 0.
+
+    Args: fan: what keeps its variance through a layer, gradients (out), as PIAD has it, or activations (in).
+    """
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            one_output, one_input = layer.weight[0].numel(), layer.weight.shape[0] * layer.weight[0, 0].numel()
+            std = _kaiming(one_output if fan == "in" else one_input)
+            layer.weight.data.copy_(torch.empty(layer.weight.shape).normal_(0, std, generator=rng))
+            assert layer.bias is not None
+            layer.bias.data.zero_()
+
+
+def _kaiming(fan: int) -> float:
+    return float((2 / ((1 + SLOPE**2) * fan)) ** 0.5)
 
 
 def draw_xavier_weights(net: nn.Module, rng: torch.Generator) -> None:

@@ -12,10 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from novelette.nets import depth
+from novelette.nets import SLOPE, depth
 from novelette.wasserstein import Convolution
-
-SLOPE = 0.2
 
 
 @dataclass(frozen=True)
@@ -190,18 +188,3 @@ def with_batch_spread(f: Tensor, spread: Tensor | None = None) -> Tensor:
     """
     spread = batch_spread(f) if spread is None else spread
     return torch.cat([f, spread.expand(f.shape[0], 1, *f.shape[2:])], 1)
-
-
-def draw_residual_weights(net: nn.Module, rng: torch.Generator, fan: Literal["in", "out"] = "out") -> None:
-    """Draw the weights anew, in place: N(0, 2 / ((1 + SLOPE²) fan)), Kaiming's for LeakyReLU; biases 0.
-
-    Args: fan: what keeps its variance through a layer, gradients (out), as PIAD has it, or activations (in).
-    Deviation: the authors draw the weights of E, G and D_X so, those of D_Z by Xavier's uniform rule, and leave biases to PyTorch.
-    """
-    for layer in net.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            one_output, one_input = layer.weight[0].numel(), layer.weight.shape[0] * layer.weight[0, 0].numel()
-            std = (2 / ((1 + SLOPE**2) * (one_output if fan == "in" else one_input))) ** 0.5
-            layer.weight.data.copy_(torch.empty(layer.weight.shape).normal_(0, std, generator=rng))
-            assert layer.bias is not None
-            layer.bias.data.zero_()

@@ -42,7 +42,6 @@ def test_a_single_width_doubles_to_the_cap():
     assert block_widths([2], 32) == (2, 4, 8)
     assert block_widths([64], 32) == (64, 128, 256)
     assert block_widths([64], 256) == (64, 128, 256, 256, 256, 256)
-    assert block_widths([8], 64, cap=16) == (8, 16, 16, 16)
 
 
 def test_a_single_width_above_the_cap_stays_what_it_is():

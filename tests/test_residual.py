@@ -6,16 +6,15 @@ import pytest
 import torch
 from torch import nn
 
+from novelette.nets import SLOPE, draw_kaiming_weights
 from novelette.residual import (
     ARCHITECTURES,
-    SLOPE,
     Block,
     CriticBlock,
     Encoder,
     Generator,
     ImageCritic,
     LatentCritic,
-    draw_residual_weights,
     with_batch_spread,
 )
 
@@ -190,16 +189,16 @@ def test_the_spread_of_a_batch_is_one_number_in_one_more_channel():
 
 def test_initial_weights_are_kaimings_by_outputs_and_depend_on_the_seed_alone():
     net = Encoder(ARCHITECTURES["small"], 1)
-    draw_residual_weights(net, torch.Generator().manual_seed(3))
+    draw_kaiming_weights(net, torch.Generator().manual_seed(3))
     last = net.layers[1].change[1]
     assert last.weight.std().item() == pytest.approx((2 / (1 + SLOPE**2) / (32 * 9)) ** 0.5, rel=0.05)  # 9,216 draws: 0.7 %
     assert not last.bias.any()
     again = Encoder(ARCHITECTURES["small"], 1)
-    draw_residual_weights(again, torch.Generator().manual_seed(3))
+    draw_kaiming_weights(again, torch.Generator().manual_seed(3))
     assert all(torch.equal(p, q) for p, q in zip(net.parameters(), again.parameters(), strict=True))
 
 
 def test_initial_weights_by_inputs_keep_the_size_of_activations():
     layer = torch.nn.Linear(400, 50)
-    draw_residual_weights(layer, torch.Generator().manual_seed(3), fan="in")
+    draw_kaiming_weights(layer, torch.Generator().manual_seed(3), fan="in")
     assert layer.weight.std().item() == pytest.approx((2 / (1 + SLOPE**2) / 400) ** 0.5, rel=0.03)  # 20,000 draws: 0.5 %

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from novelette.nets import Decoder, Encoder, block_widths, draw_weights
-from novelette.residual import SLOPE, Block, batch_spread, draw_residual_weights, with_batch_spread
+from novelette.nets import SLOPE, Decoder, Encoder, block_widths, draw_kaiming_weights, draw_weights
+from novelette.residual import Block, batch_spread, with_batch_spread
 
 Kind = Literal["plain", "dropout", "convolutional", "residual"]
 
@@ -65,7 +65,7 @@ class Discriminator(nn.Module):
         if self.kind == "convolutional":
             draw_weights(self.features, [rng])
         else:
-            draw_residual_weights(self.features, rng, fan="in")
+            draw_kaiming_weights(self.features, rng, fan="in")
         draw_weights(self.head, [rng])
 
 

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy, dropout
 from torch.optim import Adam
 
 from novelette.errors import InputError
-from novelette.residual import draw_residual_weights
+from novelette.nets import draw_kaiming_weights
 from novelette.settings import setting
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 
@@ -99,7 +99,7 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     run.settings["labels"] = hashlib.sha256(y.numpy().tobytes()).hexdigest()[:16]
     channels, size = images.shape[1:3]
     net = AllConv(channels, classes, config.width, config.dropouts)
-    draw_residual_weights(net, generators([seed], 0)[0], fan="in")
+    draw_kaiming_weights(net, generators([seed], 0)[0], fan="in")
     net, y = net.to(device).train(), y.to(device)
     optimizer = Adam(net.parameters(), config.learning_rate)
     x_of = batches([images], config.batch_size, [seed], device)

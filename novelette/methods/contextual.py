@@ -13,14 +13,12 @@ from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 from torch.optim import Adam
 
 from novelette.errors import InputError
+from novelette.nets import SLOPE, draw_kaiming_weights
 from novelette.netscorer import NetScorer, ScorerOf
-from novelette.residual import draw_residual_weights
 from novelette.settings import setting
 from novelette.training import HasState, Run, batches, descend, generators, set_learning_rate
 
 PAPER = "a technical report on deep learning for novelty detection, 2.5; Doersch, Gupta, Efros: Context prediction (2015)"
-
-SLOPE = 0.2
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -108,7 +106,7 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     if size % config.patch or size == config.patch:
         raise InputError(f"--patch {config.patch} does not cut images of {size} px into whole patches, two or more across")
     net = Contextual(config, channels, size)
-    draw_residual_weights(net, generators([seed], 0)[0], fan="in")
+    draw_kaiming_weights(net, generators([seed], 0)[0], fan="in")
     net = net.to(device).train()
     optimizer = Adam(net.parameters(), config.learning_rate)
     x_of = batches([images], config.batch_size, [seed], device)

@@ -16,9 +16,10 @@ from torch.optim import Adam
 
 from novelette.balance import History, gradient_norms, select_weight
 from novelette.lesson import Lesson
+from novelette.nets import draw_kaiming_weights
 from novelette.perceptual import Name, Perceptual, load, with_its_layer
 from novelette.perceptual.difference import DIFFERENCES, Loss
-from novelette.residual import ARCHITECTURES, Encoder, Generator, ImageCritic, LatentCritic, draw_residual_weights
+from novelette.residual import ARCHITECTURES, Encoder, Generator, ImageCritic, LatentCritic
 from novelette.settings import setting
 from novelette.training import HasState, Precision, Run, batches, descend, generators, precise
 from novelette.wasserstein import critic_loss, gradient_penalty
@@ -118,7 +119,7 @@ class Piad:
     def draw(self, seed: int) -> None:
         """Initial weights, a function of the seed."""
         for i, net in enumerate((self.net.encode, self.net.generate, self.critic_x, self.critic_z)):
-            draw_residual_weights(net, generators([seed], i)[0])
+            draw_kaiming_weights(net, generators([seed], i)[0])
 
     def parts(self) -> dict[str, HasState]:
         """What a checkpoint holds."""

@@ -16,7 +16,7 @@ from novelette.data.select import Where, normal_pictures
 from novelette.errors import InputError
 from novelette.methods import certainty
 from novelette.methods.certainty import AllConv, Config, Scorer, entropy, fit
-from novelette.residual import draw_residual_weights
+from novelette.nets import draw_kaiming_weights
 from novelette.training import Run
 
 CPU = torch.device("cpu")
@@ -30,7 +30,7 @@ def pictures(n=12, channels=1, seed=0, size=16):
 def untrained(reading, classes=4, channels=2, size=16):
     config = Config(reading=reading, **FEW)
     net = AllConv(channels, classes, config.width, config.dropouts)
-    draw_residual_weights(net, torch.Generator().manual_seed(0))
+    draw_kaiming_weights(net, torch.Generator().manual_seed(0))
     return Scorer.of(config, net.eval(), 5, channels, size)
 
 

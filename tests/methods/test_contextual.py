@@ -6,7 +6,7 @@ import torch
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.methods.contextual import TINY, Config, Contextual, Scorer, fit
-from novelette.residual import draw_residual_weights
+from novelette.nets import draw_kaiming_weights
 from novelette.training import Run
 
 CPU = torch.device("cpu")
@@ -18,7 +18,7 @@ def pictures(n=6, channels=2, size=16, seed=0):
 
 def untrained(channels=2, **config):
     net = Contextual(Config(width=5, **config), channels, 16)
-    draw_residual_weights(net, torch.Generator().manual_seed(0))
+    draw_kaiming_weights(net, torch.Generator().manual_seed(0))
     return net
 
 
