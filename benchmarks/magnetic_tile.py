@@ -18,7 +18,7 @@ from novelette import store
 from novelette.bench.cells import markdown
 from novelette.bench.stamps import append, commit, stamp
 from novelette.data.select import Where
-from novelette.evaluating import evaluate_detector
+from novelette.evaluate_saved import evaluate_detector
 from novelette.fitting import Recipe, configured, fit_recipe
 from novelette.report import write_report
 from novelette.training import Run

@@ -50,6 +50,14 @@ def joined_by_copies(groups: NDArray[np.int64], hashes: NDArray[np.uint64]) -> N
         group = joined
 
 
+def with_mates(seen: NDArray[np.bool_], hashes: NDArray[np.uint64], groups: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+    """The pictures that were seen, and those of a group of which one was, (N,).   Args: groups: (N,); None where each stands alone."""
+    if groups is None:
+        return seen
+    group = joined_by_copies(groups, hashes)
+    return np.isin(group, group[seen])
+
+
 def p_values(scores: NDArray[np.floating], calibration: NDArray[np.floating]) -> NDArray[np.float64]:
     """p(s) of each score, in [1/(n + 1), 1].   Args: scores: (N,); calibration: (n,), sorted ascending.   Returns: (N,)."""
     n = len(calibration)

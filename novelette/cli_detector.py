@@ -123,7 +123,8 @@ def evaluate(
 
     Args:
         detector: made by novelette fit, distill or export.
-        source: a folder with normal/ (or good/) and any others, such as novel/; or a named set with --normal.
+        source: a folder with normal/ (or good/) and any others, such as novel/; or a named set with --normal, for which the fit's own class
+            and protocol stand where it is the set of the fit.
         train: the normal pictures that the neighbours are; those that the detector was fitted on unless given.
         output: a folder for a report, one HTML page.
         json_: print one JSON object.
@@ -133,7 +134,7 @@ def evaluate(
     """
     from novelette import outputs
     from novelette.cli_deploy import opened
-    from novelette.evaluating import evaluate_detector
+    from novelette.evaluate_saved import evaluate_detector
     from novelette.report import write_report
     from novelette.runtime import Runtime
     from novelette.shipped import Shipped

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelette.data.images import load
-from novelette.data.select import Where, labelled_pictures
+from novelette.data.select import Where, grouped_as, labelled_pictures
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.fitting import unseen
@@ -70,7 +70,7 @@ def calibrate_by_cost(
     """
     if not (0 < novel_prior < 1 and 0 < miss_cost < np.inf):
         raise InputError(f"--miss-cost {miss_cost:g} must be above 0, and --novel-prior {novel_prior:g} between 0 and 1")
-    chosen = labelled_pictures(source, where)
+    chosen = labelled_pictures(source, grouped_as(where, detector.provenance.get("source")))
     assert chosen.labels is not None
     with progress("read", len(chosen.source), shown=bar) as show:
         loaded = load(chosen.source, detector.preprocessing, progress=show)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from novelette import metrics
+from novelette.calibrate import with_mates
 from novelette.data.images import Preprocessing, as_tensor, stream
 from novelette.data.sources import Source
 from novelette.errors import InputError
@@ -85,6 +86,7 @@ def evaluate(
     labels: ArrayLike,
     *,
     train: NDArray[np.uint8] | None,
+    groups: NDArray[np.int64] | None = None,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
@@ -94,6 +96,7 @@ def evaluate(
         source, labels: pictures, and as many labels: 1 novel, 0 normal.
         train: the detector's own training pictures, prepared as it prepares them, uint8 (N, C, S, S) or (N, T, C, S, S), for the kNNs;
             None when they are not at hand.
+        groups: (N,), where pictures of one number show the same thing; None where each stands alone.
         seed: of the bootstrap.   progress: called with the number of pictures done.
     Raises: InputError if the labels do not fit the pictures, or no picture can be read.
     """
@@ -103,7 +106,9 @@ def evaluate(
     scored = _score_once(detector, source, knns(train), progress)
     labels = labels[scored.indices]
     n_normal, n_novel = int((labels == 0).sum()), int((labels == 1).sum())
-    notes = _notes(train, n_normal, n_novel, int(detector.saw(scored.hashes).sum()), detector.threshold)
+    groups = None if groups is None else groups[scored.indices]
+    seen = with_mates(detector.saw(scored.hashes), scored.hashes, groups).sum()
+    notes = _notes(train, n_normal, n_novel, int(seen), groups is not None, detector.threshold)
     figures = _figures(scored, labels, detector.threshold, seed)
     return Evaluation(
         names=tuple(source.names[i] for i in scored.indices),
@@ -200,7 +205,9 @@ def _figures(scored: _Scored, labels: NDArray[np.int64], threshold: float | None
     return out
 
 
-def _notes(train: NDArray[np.uint8] | None, n_normal: int, n_novel: int, seen: int, threshold: float | None) -> Iterator[str]:
+def _notes(
+    train: NDArray[np.uint8] | None, n_normal: int, n_novel: int, seen: int, grouped: bool, threshold: float | None
+) -> Iterator[str]:
     """Sentences on what is missing, or to be taken with care."""
     if not n_normal or not n_novel:
         missing = "normal" if not n_normal else "novel"
@@ -210,8 +217,9 @@ def _notes(train: NDArray[np.uint8] | None, n_normal: int, n_novel: int, seen: i
     elif _images(train) < NEIGHBOURS:
         yield f"{_images(train)} training pictures are too few for k-nearest-neighbours, which needs {NEIGHBOURS}."
     if seen:
+        mates = ", or of a group with one that is" if grouped else ""
         yield (
-            f"{seen} of these {n_normal + n_novel} pictures {'is' if seen == 1 else 'are'} also among the training pictures: "
+            f"{seen} of these {n_normal + n_novel} pictures {'is' if seen == 1 else 'are'} also among the training pictures{mates}: "
             "the figures flatter the detector, and kNN still more."
         )
     if threshold is None:

@@ -18,10 +18,10 @@ from torch import nn
 
 from novelette import bundle
 from novelette.bundle import Bundle, Card, Checked, Tensor
-from novelette.comparing import compare, pictures_to_compare
 from novelette.data.images import Preprocessing
 from novelette.detector import Detector
 from novelette.errors import InputError
+from novelette.export_check import compare, pictures_to_compare
 from novelette.graph import Graph
 from novelette.methods import certainty, ede_gan, feature_knn, kde, knn, oc_svm
 from novelette.on_demand import ASKED, heatmap_on_demand

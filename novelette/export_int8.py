@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from novelette import bundle, calibrate, metrics
 from novelette.accounting import batch_for, in_turns
 from novelette.bundle import Bundle, Card, Quantized, Speed
-from novelette.comparing import pictures_of_the_fit
 from novelette.data.framing import uncut
 from novelette.data.images import load
-from novelette.data.select import Selection, Where, found_again, grouped_as, is_named, labelled_pictures, normal_pictures
+from novelette.data.select import Selection, labelled_pictures, normal_pictures, pictures_of_the_fit
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.export import card_of, compared, to_onnx
+from novelette.export_check import where_given
 from novelette.fitting import unseen
 from novelette.quantize import layers, quantized
 from novelette.runtime import Runtime
@@ -97,11 +97,11 @@ def export_int8(
 def _normal_images(detector: Detector, given: Any) -> tuple[Images, Images]:
     """Images that give ranges, and those that calibrate, which training did not see.   Raises: InputError when there are too few."""
     if given is None:
-        chosen = pictures_of_the_fit(detector)
+        chosen = pictures_of_the_fit(detector.provenance.get("source"))
         if chosen is None:
             raise InputError("--int8 needs normal pictures, and those of the fit are not at hand: give some with --pictures SOURCE")
     else:
-        chosen = normal_pictures(given, grouped_as(Where(), detector.provenance.get("source")))
+        chosen = normal_pictures(given, where_given(detector, given))
     loaded = load(chosen.source, detector.preprocessing)
     images, fresh, seen = uncut(loaded.pixels), unseen(detector, chosen, loaded), detector.saw(loaded.hashes)
     if seen.sum() < FEWEST:  # copies of a picture serve one purpose
@@ -125,14 +125,7 @@ def _spread(images: Images, most: int) -> Images:
 
 def _labelled_images(detector: Detector, given: Any) -> Labelled:
     """Raises: InputError when it is neither labelled pictures nor the named set of the fit, or one of the two labels is missing."""
-    where, described = Where(), detector.provenance.get("source")
-    if is_named(given):
-        if described is None or described["source"] != given:
-            raise InputError(
-                f"--labelled {given} is not the set that the detector was fitted on: give a folder with normal/ and novel/ in it"
-            )
-        where = found_again(described, ())[1]
-    chosen = labelled_pictures(given, where)
+    chosen = labelled_pictures(given, where_given(detector, given))
     loaded = load(chosen.source, detector.preprocessing)
     assert chosen.labels is not None
     labels = chosen.labels[loaded.indices]

@@ -297,17 +297,14 @@ def calibrate_detector(
         raise InputError(f"{chosen.title}: the detector was trained on every one of these pictures; calibrate on others")
     unreadable = {chosen.source.names[i]: why for i, why in loaded.unreadable.items()}
     changed = detector.recalibrated(detector.score_pixels(loaded.pixels[fresh]), false_alarm_rate)
-    kept = {name: value for name, value in changed.provenance.items() if name != "cost"}  # the rate is no longer that of least cost
+    kept = {name: value for name, value in changed.provenance.items() if name != "cost"}  # of the pictures that calibrated it before
     return replace(changed, provenance=kept), unreadable
 
 
 def unseen(detector: Detector, chosen: Selection | Labelled, loaded: Loaded) -> NDArray[np.bool_]:
     """The pictures that a detector's training did not see, nor, where there are groups, another of their group: (N,)."""
-    seen = detector.saw(loaded.hashes)
-    if chosen.groups is None:
-        return ~seen
-    group = calibrate.joined_by_copies(chosen.groups[loaded.indices], loaded.hashes)
-    return ~np.isin(group, group[seen])
+    groups = None if chosen.groups is None else chosen.groups[loaded.indices]
+    return ~calibrate.with_mates(detector.saw(loaded.hashes), loaded.hashes, groups)
 
 
 def missing_words(detector: Detector) -> str:

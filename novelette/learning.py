@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from novelette.comparing import pictures_of_the_fit
 from novelette.data.images import load
+from novelette.data.select import pictures_of_the_fit
 from novelette.data.sources import open_source
 from novelette.detector import Detector, Scorer
 from novelette.errors import InputError
@@ -103,7 +103,7 @@ def calibrated_again(before: Detector, knowing: Detector) -> NDArray[np.float32]
 
     Returns: None when the pictures are not at hand, or are not those of the calibration any more.
     """
-    chosen = pictures_of_the_fit(before)
+    chosen = pictures_of_the_fit(before.provenance.get("source"))
     if chosen is None:
         return None
     loaded = load(chosen.source, before.preprocessing)

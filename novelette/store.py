@@ -19,7 +19,7 @@ from novelette.cards import digest, read_card
 from novelette.data.images import Preprocessing
 from novelette.detector import Detector, Scorer
 from novelette.errors import InputError
-from novelette.files import check_folder, check_writable, replacing
+from novelette.files import check_folder, replacing
 from novelette.methods import METHODS
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "SCHEMA",
     "WEIGHTS",
     "check_output",
-    "check_writable",
     "load",
     "method_of",
     "read",

@@ -450,10 +450,42 @@ def test_a_class_is_of_the_named_set_whether_it_is_evaluated_or_the_neighbours_a
     assert digits["knn_auroc"] is not None
 
 
+def test_evaluate_on_the_set_of_the_fit_takes_its_class_and_protocol_and_says_when_others_are_given(tmp_path, capsys):
+    det = fitted(tmp_path / "3.det", "digits", "knn", "--normal", "3", "--protocol", "gpnd", "--protocol-seed", "4")
+    own = as_json(["evaluate", str(det), "digits"], capsys)
+    spelled = as_json(["evaluate", str(det), "digits", "--normal", "3", "--protocol", "gpnd", "--protocol-seed", "4"], capsys)
+    assert (own["auroc"], own["n_normal"], own["note"]) == (spelled["auroc"], spelled["n_normal"], None)
+    for said, title in (
+        (["--normal", "4", "--protocol", "gpnd", "--protocol-seed", "4"], "normal = 4, gpnd, drawn by seed 4"),
+        (["--normal", "3", "--protocol", "gpnd"], "normal = 3, gpnd, drawn by seed 0"),
+        (["--normal", "3"], "normal = 3, standard"),
+    ):
+        note = as_json(["evaluate", str(det), "digits", *said], capsys)["note"]
+        assert f"fitted on digits, normal = 3, gpnd, drawn by seed 4; these pictures are of digits, {title}." in note
+
+
+def test_evaluate_counts_other_views_of_what_training_saw(tmp_path, capsys):
+    folder = tmp_path / "parts"
+    for i, picture in enumerate(write_views(folder)):
+        picture.rename(folder / f"part{i // 3:02}-{i % 3}.png")
+    det = fitted(tmp_path / "a.det", folder, "knn", "--group-by", "part[0-9]+")
+    trained = store.load(det).scorer.state()["images"][:, 0].numpy()
+    write(tmp_path / "labelled" / "novel", checks(3))
+    normal = write(tmp_path / "labelled" / "normal", np.concatenate([trained[:1], stripes(3, seed=5)]))
+    for old, name in zip(sorted(normal.iterdir()), ("part1-0.png", "part1-1.png", "part1-2.png", "part2-0.png"), strict=True):
+        old.rename(normal / name)
+    note = as_json(["evaluate", str(det), str(tmp_path / "labelled")], capsys)["note"]
+    assert "3 of these 7 pictures are also among the training pictures, or of a group with one that is" in note
+    capsys.readouterr()
+    weigh = ["--miss-cost", "5", "--novel-prior", "0.2", "-o", str(tmp_path / "b.det")]
+    assert main(["calibrate", str(det), str(tmp_path / "labelled"), *weigh]) == 0
+    assert "calibrated on 1 normal picture and 3 novel" in capsys.readouterr().out  # part2-0 alone is new
+
+
 def test_looking_for_the_training_pictures_never_downloads(tmp_path, knn, monkeypatch):
     from novelette.data import named
     from novelette.data.select import Where
-    from novelette.evaluating import training_pixels
+    from novelette.evaluate_saved import training_pixels
 
     monkeypatch.delenv("NOVELETTE_DATA", raising=False)
     monkeypatch.setattr(named, "cache_folder", lambda: tmp_path / "cache")
@@ -467,7 +499,7 @@ def test_looking_for_the_training_pictures_never_downloads(tmp_path, knn, monkey
 
 def test_neighbours_are_the_pictures_that_the_detector_trained_on(labelled, gan, knn, parts):
     from novelette.data.select import Where
-    from novelette.evaluating import training_pixels
+    from novelette.evaluate_saved import training_pixels
 
     detector = store.load(gan)
     neighbours = training_pixels(detector, None, Where())

@@ -8,10 +8,11 @@ import onnx
 import pytest
 from pictures import assert_refused, checks, fitted, stripes, write, write_labelled
 
-from novelette import bundle, calibrate, export, export_int8, quantize, runtime, store
+from novelette import bundle, calibrate, export, export_check, export_int8, quantize, runtime, store
 from novelette.cli import main
 from novelette.data.decode import read_picture
-from novelette.data.images import content_hash
+from novelette.data.images import content_hash, load
+from novelette.data.select import Where, describe, labelled_pictures, normal_pictures
 from novelette.data.sources import open_source
 from novelette.errors import InputError
 
@@ -154,11 +155,26 @@ def test_pictures_that_training_did_not_see_serve_one_purpose_each(det, tmp_path
 
 
 def test_without_the_pictures_of_the_fit_others_must_be_given(det, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(export_int8, "pictures_of_the_fit", lambda detector: None)
+    monkeypatch.setattr(export_int8, "pictures_of_the_fit", lambda described: None)
     argv = ["export", str(det), "-o", str(tmp_path / "a.bundle"), "--int8", *EASY]
     assert_refused(argv, tmp_path, capsys, "not at hand", "--pictures SOURCE")
     assert main([*argv, "--pictures", str(write(tmp_path / "new", stripes(80, seed=9)))]) == 0
     assert bundle.read(tmp_path / "a.bundle").card.quantized.images < 80
+
+
+def test_the_named_set_of_the_fit_is_taken_as_the_fit_took_it_and_another_is_refused(det, tmp_path):
+    was = store.load(det)
+    where = Where(normal="3", protocol="leave-one-out")
+    ours = replace(was, provenance=was.provenance | {"source": describe("digits", where)})
+    first = load(normal_pictures("digits", where).source, was.preprocessing).pixels[0]
+    assert (export_check.pictures_to_compare(ours, "digits").pixels[0] == first).all()
+    labels = export_int8._labelled_images(ours, "digits").labels
+    assert (labels == labelled_pictures("digits", where).labels).all()
+    ranging, calibrating = export_int8._normal_images(ours, "digits")
+    assert len(calibrating) > len(ranging)
+    for take in (export_check.pictures_to_compare, export_int8._normal_images, export_int8._labelled_images):
+        with pytest.raises(InputError, match="mnist is not the set that the detector was fitted on: give that one, or a folder"):
+            take(ours, "mnist")
 
 
 def test_too_few_pictures_are_refused(det, parts, tmp_path, capsys):

@@ -1,16 +1,19 @@
 """From what a person names to pictures and labels, and back to the same pictures."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pictures import stripes, write, write_labelled
 from PIL import Image
+from test_named import write_celeba
 
-from novelette.data import select
+from novelette.data import named, select
 from novelette.data.named import load_named
 from novelette.data.protocol import PARTING, PROTOCOLS
-from novelette.data.select import Where, describe, found_again, labelled_pictures, normal_pictures
+from novelette.data.select import Where, as_the_fit, describe, found_again, labelled_pictures, normal_pictures, pictures_of_the_fit
 from novelette.errors import InputError
 
 
@@ -124,6 +127,48 @@ def test_described_source_is_found_again(tmp_path, monkeypatch):
         assert same == where
         assert normal_pictures(again, same).source.names == first.names
     assert describe(stripes(2), Where()) is None
+
+
+def test_the_folder_that_a_named_set_was_found_in_is_found_again(tmp_path, monkeypatch):
+    """The pictures of a fit with --data-root, by commands that have no such option."""
+    monkeypatch.setenv("NOVELETTE_DATA", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(named, "cache_folder", lambda: tmp_path / "cache")
+    write_celeba(tmp_path / "roots" / "celeba")
+    monkeypatch.chdir(tmp_path)
+    where = Where(normal="absent", attribute="Bald", data_roots=(Path("roots"),))
+    described = json.loads(json.dumps(describe("celeba", where)))
+    monkeypatch.chdir("/")
+    assert len(pictures_of_the_fit(described).source) == 9  # 12 training faces, three of them bald
+    assert pictures_of_the_fit(described | {"data_roots": []}) is None
+    del described["data_roots"]  # as older detectors are
+    assert pictures_of_the_fit(described, (tmp_path / "roots",)) is not None
+
+
+def test_of_the_set_of_a_fit_its_class_and_protocol_stand_unless_others_are_given():
+    was = Where(normal="3", protocol="gpnd", protocol_seed=4)
+    described = describe("digits", was)
+    assert as_the_fit("digits", Where(), described) == was
+    for said in (Where(normal="3"), Where(protocol="ocgan-p1"), Where(protocol_seed=1)):
+        assert as_the_fit("digits", said, described) == said
+    for source, of in (("mnist", described), ("digits", None), ("parts", describe("parts", Where()))):
+        assert as_the_fit(source, Where(), of) == Where()
+    grouped = as_the_fit("digits", Where(), describe("digits", replace(was, group_by="d(.)")))
+    assert (grouped.group_by, grouped.group_by_inherited) == ("d(.)", True)
+
+
+def test_labelled_pictures_have_groups_too(tmp_path, monkeypatch):
+    for kind in ("normal", "novel"):
+        folder = write(tmp_path / kind, stripes(2))
+        for i, path in enumerate(sorted(folder.iterdir())):
+            path.rename(folder / f"{kind}-part1-{i}.png")
+    groups = labelled_pictures(tmp_path, Where(group_by="(no.*)-[01]")).groups
+    assert groups.tolist() == [0, 0, 1, 1]
+    assert labelled_pictures(tmp_path, Where()).groups is None
+    with pytest.raises(InputError, match="--group-by 'x' finds nothing"):
+        labelled_pictures(tmp_path, Where(group_by="x"))
+    monkeypatch.setattr(select, "load_named", grouped_digits)
+    digits = labelled_pictures("digits", Where(normal="3"))
+    assert len(digits.groups) == len(digits.source)
 
 
 def test_picture_beside_the_labelled_folders_is_not_given_a_label(tmp_path):

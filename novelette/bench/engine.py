@@ -22,10 +22,9 @@ from novelette.data.named import NamedSet, load_named
 from novelette.data.protocol import PARTING, PROTOCOLS, Split, held_out, is_novel, thinned
 from novelette.distill import progressive, scores
 from novelette.errors import InputError
-from novelette.files import write_whole
+from novelette.files import check_writable, write_whole
 from novelette.fitting import find_method
 from novelette.progress import progress
-from novelette.store import check_writable
 from novelette.training import Interrupted, pick_device
 from novelette.training import Run as Training
 

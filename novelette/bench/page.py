@@ -18,9 +18,8 @@ from novelette.bench.sections import Section, classes, teachers
 from novelette.bench.sets import sets
 from novelette.bench.trials import noise, passes, seen
 from novelette.errors import InputError
-from novelette.files import write_whole
+from novelette.files import check_writable, write_whole
 from novelette.settings import explain
-from novelette.store import check_writable
 
 SECTIONS = (
     classes,

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from novelette import bundle
 from novelette.bundle import Bundle, Checked, ClassifierCard
 from novelette.classify.classifier import Classifier
-from novelette.comparing import BATCHES, TOLERANCE, Pictures, compare, pictures_to_compare
 from novelette.data.framing import uncut
 from novelette.data.select import found_again, pictures_by_class
+from novelette.data.sources import open_source
 from novelette.errors import InputError
 from novelette.export import card_of, traced
+from novelette.export_check import BATCHES, TOLERANCE, Pictures, compare, pictures_to_compare
 from novelette.graph import Verdict
 from novelette.runtime import BATCH_SIZE, Runtime
 from novelette.words import counted
@@ -65,9 +66,9 @@ def _pictures(classifier: Classifier, given: Any) -> Pictures:
     """Natural, made and noisy pictures, the natural ones of the training source where none are given and it is at hand."""
     described = classifier.detector.provenance.get("source")
     if given is not None or described is None:
-        return pictures_to_compare(classifier.detector, given)
+        return pictures_to_compare(classifier.detector, None if given is None else open_source(given))
     try:
-        source, where = found_again(described, ())
+        source, where = found_again(described)
         natural = pictures_by_class(source, replace(where, download=False)).source
     except InputError:
         return pictures_to_compare(classifier.detector)

@@ -19,9 +19,9 @@ from novelette.classify import METHODS
 from novelette.classify.trial import train
 from novelette.data.named import load_named
 from novelette.errors import InputError
+from novelette.files import check_writable
 from novelette.progress import progress
 from novelette.settings import explain, validated
-from novelette.store import check_writable
 
 CELL = ("seed",)  # what tells the runs of a row apart
 FIGURE = "validation"  # what a record has unless its run failed

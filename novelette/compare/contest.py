@@ -149,7 +149,8 @@ def compare(
     began, recipe = time.monotonic(), entrants[0].recipe
     check_numbers(recipe.false_alarm_rate, recipe.seed)
     chosen = normal_pictures(source, where)
-    labelled = None if test is None else labelled_pictures(test, where if is_named(test) else replace(where, normal=None))
+    its = replace(where, normal=where.normal if is_named(test) else None, group_by_inherited=True)  # its names may be of another kind
+    labelled = None if test is None else labelled_pictures(test, its)
     preprocessing = choose_preprocessing(recipe, chosen)
     normal = gather(chosen, preprocessing, bar=bar)
     tested = None if labelled is None else read(labelled, preprocessing, normal, bar=bar)

@@ -79,11 +79,10 @@ def normal_pictures(source: Any, where: Where) -> Selection:
         _refuse_class(source, where)
         pictures = open_source(source)
         _refuse_labelled(source, pictures)
-        groups = _groups(pictures.names, where.group_by, where.group_by_inherited)
-        return Selection(pictures, _title(source), groups=groups, classes=_subfolders(source, pictures))
+        return Selection(pictures, _title(source), groups=_groups(pictures.names, where), classes=_subfolders(source, pictures))
     named, split = _split(source, where)
     pictures = SubsetSource(named.source, split.train)
-    groups = _groups(pictures.names, where.group_by, where.group_by_inherited) if named.groups is None else named.groups[split.train]
+    groups = _groups(pictures.names, where) if named.groups is None else named.groups[split.train]
     title = f"{named.title}, {_class_words(named, where)}, {where.protocol}"
     return Selection(pictures, title, groups=groups, classes=named.labels[split.train])
 
@@ -110,8 +109,9 @@ def _is_normal(folder: str | None) -> bool:
     return folder is not None and folder.casefold() in NORMAL_FOLDERS
 
 
-def _groups(names: Sequence[str], group_by: str | None, inherited: bool = False) -> NDArray[np.int64] | None:
+def _groups(names: Sequence[str], where: Where) -> NDArray[np.int64] | None:
     """Pictures in whose names `group_by` finds the same text (its first group, if it has one) share a number; the rest stand alone."""
+    group_by = where.group_by
     if group_by is None:
         return None
     try:
@@ -119,7 +119,7 @@ def _groups(names: Sequence[str], group_by: str | None, inherited: bool = False)
     except re.error as error:
         raise InputError(f"--group-by {group_by!r} is not a regular expression: {error}") from error
     found = [pattern.search(name) for name in names]
-    if not any(found) and inherited:
+    if not any(found) and where.group_by_inherited:
         return None
     if not any(found):
         raise InputError(f"--group-by {group_by!r} finds nothing in any name, such as {names[0]}")
@@ -134,7 +134,9 @@ def labelled_pictures(source: Any, where: Where) -> Selection:
         named, split = _split(source, where)
         assert where.normal is not None
         labels = is_novel(where.protocol, named.labels, class_index(named, where.normal))[split.test]
-        return Selection(SubsetSource(named.source, split.test), f"{named.title}, {_class_words(named, where)}, {where.protocol}", labels)
+        tested = SubsetSource(named.source, split.test)
+        groups = _groups(tested.names, where) if named.groups is None else named.groups[split.test]
+        return Selection(tested, f"{named.title}, {_class_words(named, where)}, {where.protocol}", labels, groups)
     _refuse_class(source, where)
     root = Path(source)
     if not root.is_dir():
@@ -147,7 +149,7 @@ def labelled_pictures(source: Any, where: Where) -> Selection:
     if None in folders:
         loose = pictures.names[folders.index(None)]
         raise InputError(f"{root}: {loose} lies in neither normal/ nor another folder, so its label is not known: move it into one")
-    return Selection(pictures, _title(source), labels)
+    return Selection(pictures, _title(source), labels, _groups(pictures.names, where))
 
 
 def pictures_by_class(source: Any, where: Where, *, test: bool = False) -> Labelled:
@@ -169,8 +171,7 @@ def pictures_by_class(source: Any, where: Where, *, test: bool = False) -> Label
     if loose is not None:
         raise InputError(f"{source}: {pictures.names[loose]} lies in no subfolder, so its class is not known: move it into one")
     names, classes = np.unique([part[0] for part in parts], return_inverse=True)
-    groups = _groups(pictures.names, where.group_by, where.group_by_inherited)
-    return Labelled(pictures, _title(source), classes, tuple(names.tolist()), groups)
+    return Labelled(pictures, _title(source), classes, tuple(names.tolist()), _groups(pictures.names, where))
 
 
 def is_named(source: Any) -> bool:
@@ -216,6 +217,7 @@ def describe(source: Any, where: Where) -> dict[str, Any] | None:
         "protocol_seed": where.protocol_seed,
         "attribute": where.attribute,
         "group_by": where.group_by,
+        "data_roots": [str(Path(root).resolve()) for root in where.data_roots] if named else [],
     }
 
 
@@ -225,7 +227,31 @@ def grouped_as(where: Where, described: dict[str, Any] | None) -> Where:
     return where if inherited is None else replace(where, group_by=inherited, group_by_inherited=True)
 
 
-def found_again(described: dict[str, Any], data_roots: Sequence[Path]) -> tuple[str, Where]:
-    """The inverse of `describe`."""
+def found_again(described: dict[str, Any], data_roots: Sequence[Path] = ()) -> tuple[str, Where]:
+    """The inverse of `describe`.   Args: data_roots: where to look for a named set first."""
     known = {name: described[name] for name in ("normal", "protocol", "protocol_seed", "attribute", "group_by")}
-    return described["source"], Where(**known, data_roots=tuple(data_roots))
+    roots = (*data_roots, *map(Path, described.get("data_roots", ())))
+    return described["source"], Where(**known, data_roots=roots)
+
+
+def pictures_of_the_fit(described: dict[str, Any] | None, data_roots: Sequence[Path] = ()) -> Selection | None:
+    """The normal pictures that `describe` described, or None when they are not at hand any more. Nothing is downloaded."""
+    if described is None:
+        return None
+    source, where = found_again(described, data_roots)
+    try:
+        return normal_pictures(source, replace(where, download=False))
+    except InputError:
+        return None
+
+
+def as_the_fit(source: Any, where: Where, described: dict[str, Any] | None) -> Where:
+    """`where`, with the class and protocol of a fit where a person says nothing of them and `source` is the fit's named set.
+
+    The fit's grouping is taken over as by `grouped_as`.
+    """
+    plain = Where(attribute=where.attribute, group_by=where.group_by, data_roots=where.data_roots)
+    if where == plain and is_named(source) and described is not None and described["source"] == source:
+        was = found_again(described, where.data_roots)[1]
+        where = replace(was, attribute=where.attribute or was.attribute, group_by=where.group_by)
+    return grouped_as(where, described)

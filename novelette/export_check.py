@@ -5,7 +5,6 @@ pictures, and noise: what lies far from training is where two computations part 
 """
 
 import math
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from novelette import heatmap
 from novelette.bundle import Checked
 from novelette.data.framing import uncut
 from novelette.data.images import load
-from novelette.data.select import Selection, found_again, normal_pictures
+from novelette.data.select import Where, as_the_fit, is_named, normal_pictures, pictures_of_the_fit
 from novelette.data.sources import Source, SubsetSource, open_source
 from novelette.detector import Detector
 from novelette.errors import InputError
@@ -41,13 +40,15 @@ class Pictures(NamedTuple):
 def pictures_to_compare(detector: Detector, given: Any = None) -> Pictures:
     """Natural, made and noisy pictures for a detector.
 
-    Args: given: as `open_source` takes it; the detector's own training source if None, made pictures in its stead where that is gone.
+    Args: given: as `open_source` takes it, or the named set of the fit; the detector's own training source if None, made pictures in its
+        stead where that is gone.
     Raises: InputError when what is given holds no picture that can be read.
     """
     if given is not None:
-        natural, source = _some(open_source(given), detector), "given"
+        chosen = normal_pictures(given, where_given(detector, given)).source if is_named(given) else open_source(given)
+        natural, source = _some(chosen, detector), "given"
     else:
-        found = pictures_of_the_fit(detector)
+        found = pictures_of_the_fit(detector.provenance.get("source"))
         natural, source = (_made(detector, 2, seed=1), "made") if found is None else (_some(found.source, detector), "training source")
     return Pictures(np.concatenate([natural, _made(detector, 1, seed=2), _noise(detector)]), source)
 
@@ -89,16 +90,15 @@ def compare(detector: Detector, exported: Runtime, pictures: Pictures) -> Checke
     )
 
 
-def pictures_of_the_fit(detector: Detector) -> Selection | None:
-    """The pictures that a detector was fitted on, or None when they are not at hand any more. Nothing is downloaded."""
+def where_given(detector: Detector, given: Any) -> Where:
+    """How to take what a person gives to an export, which asks for no class: a named set as the fit did.
+
+    Raises: InputError for another named set than the fit's.
+    """
     described = detector.provenance.get("source")
-    if described is None:
-        return None
-    try:
-        source, where = found_again(described, ())
-        return normal_pictures(source, replace(where, download=False))
-    except InputError:
-        return None
+    if is_named(given) and (described is None or described["source"] != given):
+        raise InputError(f"{given} is not the set that the detector was fitted on: give that one, or a folder")
+    return as_the_fit(given, Where(), described)
 
 
 def _some(source: Source, detector: Detector) -> NDArray[np.uint8]:

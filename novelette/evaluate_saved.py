@@ -7,7 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelette.data.images import load
-from novelette.data.select import Selection, Where, found_again, is_named, labelled_pictures, normal_pictures
+from novelette.data.protocol import PARTING
+from novelette.data.select import (
+    Selection,
+    Where,
+    as_the_fit,
+    found_again,
+    grouped_as,
+    is_named,
+    labelled_pictures,
+    normal_pictures,
+    pictures_of_the_fit,
+)
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.evaluate import Evaluation, evaluate
@@ -23,13 +34,22 @@ def evaluate_detector(
 ) -> tuple[Evaluation, Selection]:
     """Evaluate on labelled pictures; both kNNs are fitted on `train`, or on the pictures that the detector was fitted on.
 
-    Args: source: as `labelled_pictures` takes it.   seed: of the bootstrap.
+    Args:
+        source: as `labelled_pictures` takes it; of the fit's own named set the class and protocol of the fit unless `where` says others.
+        seed: of the bootstrap.
     """
-    selection = labelled_pictures(source, where if is_named(source) or not is_named(train) else replace(where, normal=None))
+    described = detector.provenance.get("source")
+    if is_named(source):
+        its = as_the_fit(source, where, described)
+    else:
+        its = grouped_as(where if not is_named(train) else replace(where, normal=None), described)
+    selection = labelled_pictures(source, its)
     assert selection.labels is not None
     neighbours = training_pixels(detector, train, where)
+    pictures: dict[str, Any] = {"train": neighbours, "groups": selection.groups}
     with progress("evaluate", len(selection.source), shown=bar) as show:
-        evaluation = evaluate(detector, selection.source, selection.labels, train=neighbours, seed=seed, progress=show)
+        evaluation = evaluate(detector, selection.source, selection.labels, **pictures, seed=seed, progress=show)
+    evaluation = replace(evaluation, notes=(*evaluation.notes, *_another_split(detector, source, selection, its)))
     found = localize(detector, selection.source, evaluation.indices[evaluation.labels == 1], neighbours)
     if found is not None:
         evaluation = replace(evaluation, pixel_auroc=found.pixel_auroc, mean_picture_auroc=found.mean_picture_auroc, n_masks=found.n_masks)
@@ -38,17 +58,29 @@ def evaluate_detector(
     return evaluation, selection
 
 
+def _another_split(detector: Detector | Shipped, source: Any, selection: Selection, where: Where) -> list[str]:
+    """A sentence where the pictures are of the named set of the fit, but of another class or protocol than the fit."""
+    described = detector.provenance.get("source")
+    if described is None or not is_named(source) or described["source"] != source:
+        return []
+    was = found_again(described)[1]
+    fitted, these = (
+        f"{title}, drawn by seed {w.protocol_seed}" if w.protocol in PARTING else str(title)
+        for title, w in ((detector.provenance.get("title"), was), (selection.title, where))
+    )
+    return [] if fitted == these else [f"The detector was fitted on {fitted}; these pictures are of {these}."]
+
+
 def training_pixels(detector: Detector | Shipped, train: str | None, where: Where) -> NDArray[np.uint8] | None:
     """Prepared images (N, T, C, S, S) of `train`, or those that the detector trained on; None when they are not at hand any more."""
     if train is not None:
         where = where if is_named(train) else replace(where, normal=None)
         return load(normal_pictures(train, where).source, detector.preprocessing).pixels
-    described = detector.provenance.get("source")
-    if described is None:
+    chosen = pictures_of_the_fit(detector.provenance.get("source"), where.data_roots)
+    if chosen is None:
         return None
     try:
-        source, was = found_again(described, where.data_roots)
-        loaded = load(normal_pictures(source, replace(was, download=False)).source, detector.preprocessing)
+        loaded = load(chosen.source, detector.preprocessing)
     except InputError:
         return None
     mine = detector.saw(loaded.hashes)
