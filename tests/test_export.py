@@ -10,7 +10,7 @@ import pytest
 import torch
 from pictures import checks, stripes
 
-from novelette import bundle, calibrate, comparing, export, runtime
+from novelette import bundle, calibrate, export, export_check, runtime
 from novelette.data.framing import cut, uncut
 from novelette.data.images import Preprocessing
 from novelette.detector import Detector
@@ -110,7 +110,7 @@ def pictures_for(preprocessing, n=20):
 
 def assert_the_same(was, now, pictures):
     expected, found = was.predict(pictures), now.predict(pictures)
-    np.testing.assert_allclose(found.score, expected.score, rtol=comparing.TOLERANCE)
+    np.testing.assert_allclose(found.score, expected.score, rtol=export_check.TOLERANCE)
     np.testing.assert_allclose(found.p_value, expected.p_value, rtol=1e-6)  # of float32
     assert np.array_equal(found.novel, expected.novel)
     assert found.names == expected.names
@@ -120,7 +120,7 @@ def assert_the_same(was, now, pictures):
 def test_a_bundle_says_what_its_detector_says(name, tmp_path):
     was = detector(name)
     checked = export_detector(was, tmp_path / "a.bundle")
-    assert checked.worst_difference <= comparing.TOLERANCE
+    assert checked.worst_difference <= export_check.TOLERANCE
     assert_the_same(was, runtime.load(tmp_path / "a.bundle", threads=1), pictures_for(was.preprocessing))
 
 
