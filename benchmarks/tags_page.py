@@ -50,7 +50,9 @@ def compared(records: Sequence[Record]) -> list[Section]:
     for kind, title in KINDS.items():
         of = {label: [r for r in records if (r["label"], r["vocabulary"]) == (label, kind)] for label in labels}
         rows = [[label, *(cell([r[m] for r in own]) for m in heads)] for label, own in of.items() if own]
-        some = next(own for own in of.values() if own)
+        some = next((own for own in of.values() if own), None)
+        if some is None:
+            continue
         text = (
             f"100 tags; {each(some, 'training')} photographs train and {each(some, 'test')} are tested, which have "
             f"{each(some, 'tags a photograph')} of the tags each: mean ± standard deviation over {len(some)} splits, "
@@ -61,10 +63,10 @@ def compared(records: Sequence[Record]) -> list[Section]:
         rows = [[name, *(f"{value:.4f}" for value in own)] for name, own in paper[kind].items()]
         text = f"Printed ({paper['source']}): another data set, YFCC100M, with 20,000 photographs for training and 200 tags."
         sections.append(Section(f"The paper, by {title}", f"{text}\n\n{markdown(['method', *paper['measures']], rows)}"))
-    return [*sections, differences(records)]
+    return sections
 
 
-def differences(records: Sequence[Record]) -> Section:
+def differences(records: Sequence[Record]) -> Section | None:
     """KDGAN and NaGAN less the same classifier alone, at the same split."""
     rows = []
     for kind, title in KINDS.items():
@@ -80,6 +82,8 @@ def differences(records: Sequence[Record]) -> Section:
                 rows.append(
                     [f"{method}, {classifier}", title, *("{:+.3f} ± {:.3f}".format(*spread(g)) for g in gaps), f"{above} of {len(both)}"]
                 )
+    if not rows:
+        return None
     text = (
         "A game against the same classifier alone, by tags: mean difference at the same split ± standard deviation over splits. "
         "The teacher of KDGAN without text reads one word, always the same."
@@ -93,7 +97,9 @@ def banded(label: str, x: Values, ys: Sequence[Values], colour: int) -> Line:
     return Line(label, list(x), means, colour, spread=spreads)
 
 
-def courses(records: Sequence[Record]) -> Section:
+def courses(records: Sequence[Record]) -> Section | None:
+    if not records:
+        return None
     panels: dict[str, list[Line]] = {"P@3": [], "MAP": []}
     rows = []
     for colour, label in enumerate(dict.fromkeys(record["label"] for record in records)):
@@ -114,10 +120,14 @@ def courses(records: Sequence[Record]) -> Section:
     return Section("Courses of training", f"{text}\n\n{markdown(heads, rows)}", (plot,))
 
 
-def swept(records: Sequence[Record]) -> Section:
+def swept(records: Sequence[Record]) -> Section | None:
+    if not records:
+        return None
     plots, rows = [], []
     for name, letter in WEIGHTS.items():
         values = sorted({record["value"] for record in records if record["weight"] == name})
+        if not values:
+            continue
         panels: dict[str, list[Line]] = {"P@3": [], "MAP": [], "entropy, nats": []}
         for colour, (estimator, label) in enumerate(ESTIMATORS.items()):
             own = [record for record in records if (record["weight"], record["estimator"]) == (name, estimator)]
@@ -158,6 +168,9 @@ def settled(records: Sequence[Record]) -> Section:
 def origins(found: Mapping[str, Sequence[Record]]) -> str:
     blocks = ["## Where these figures come from", "`python benchmarks/tags_page.py` made this page from the records in `results/`."]
     for part, records in found.items():
+        if not records:
+            blocks.append(f"- {PARTS[part]}: no record of the settings that are chosen now; `python benchmarks/tags.py {part}` makes them")
+            continue
         seconds = sum(record["seconds"] for record in records)
         blocks.append(
             f"- {PARTS[part]}: `python benchmarks/tags.py {part}`, {len(records)} records in `results/tags-{part}.jsonl`, "
@@ -186,13 +199,10 @@ def of_now(found: Mapping[str, Sequence[Record]]) -> dict[str, list[Record]]:
 
 
 def page(found: Mapping[str, Sequence[Record]], text: str) -> Made:
-    sections = [
-        *compared(found["compare"]),
-        courses(found["curves"]),
-        swept(found["sweeps"]),
-        gradients.section(found["variance"], "photographs"),
-        settled(found["choose"]),
-    ]
+    """Of a part without records nothing is shown: when other settings are chosen, all of KDGAN's are to be measured again."""
+    variance = gradients.section(found["variance"], "photographs") if found["variance"] else None
+    parts = [differences(found["compare"]), courses(found["curves"]), swept(found["sweeps"]), variance, settled(found["choose"])]
+    sections = [*compared(found["compare"]), *(part for part in parts if part is not None)]
     return Made("tags", "Taggers on captioned photographs", text, [("", sections)], origins(found))
 
 

@@ -112,3 +112,19 @@ def test_the_page_is_of_what_is_chosen_now(script, records):
     assert "| KNN | k" in page_of(script, changed)
     first = page_of(script, changed).split("## The paper")[0]
     assert "| KNN |" not in first
+
+
+def test_what_has_no_record_of_the_settings_chosen_now_is_left_out_of_the_page(script, records):
+    changed = json.loads(json.dumps(records))
+    for line in changed["choose"]:
+        line["MAP"] += line["label"] == "KDGAN, linear" and line["settings"] not in [r["settings"] for r in records["compare"]]
+    text = page_of(script, changed)
+    assert "| KDGAN, linear |" in page_of(script, records).split("## The paper")[0]
+    assert "| KDGAN, linear |" not in text.split("## The paper")[0]
+    for part, heading in (("sweeps", "## Effects of α, β and γ"), ("variance", "## Variance of gradients")):
+        assert heading in page_of(script, records)
+        assert heading not in text
+        assert f"`python benchmarks/tags.py {part}` makes them" in text
+    nothing = page_of(script, changed | {"compare": [], "curves": []})
+    assert "## How settings were chosen" in nothing
+    assert "## Courses of training" not in nothing
