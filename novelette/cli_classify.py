@@ -17,7 +17,7 @@ ClassifierPath = Annotated[Positional[Path], arg(metavar="CLASSIFIER")]
 
 
 def classify(args: Sequence[str]) -> int:
-    """Classifiers of named classes from few labels (KDGAN), which also say what belongs to no class.
+    """Classifiers of named classes from few labels (KDGAN), which also say what they are unsure of.
 
     novelette classify fit METHOD SOURCE -o OUT ...; novelette classify evaluate CLASSIFIER SOURCE; novelette classify predict ..."""
     if not args or args[0] in ("-h", "--help"):
