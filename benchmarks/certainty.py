@@ -22,6 +22,7 @@ from novelette.bench.cells import cell, markdown, number, std
 from novelette.bench.engine import prepared
 from novelette.bench.figures import Dots, Mark, draw
 from novelette.bench.stamps import append, commit, stamp
+from novelette.bench.stamps import read as read_lines
 from novelette.data.images import as_tensor
 from novelette.data.named import class_index, load_named, outline
 from novelette.data.protocol import leave_one_out
@@ -115,7 +116,7 @@ def main() -> None:
     if given.seeds:
         measure(given)
     asked = asked_for(given)
-    lines = (json.loads(line) for line in (given.results / "certainty.jsonl").read_text().splitlines())
+    lines = read_lines(given.results / "certainty.jsonl")
     by_seed = {line["seed"]: line for line in lines if asked.items() <= line.items()}  # the last of each
     text, plot = page([by_seed[seed] for seed in sorted(by_seed)], "python benchmarks/certainty.py", given.output.name)
     for ending, data in zip((".svg", ".png"), draw(plot), strict=True):
@@ -141,11 +142,10 @@ def measure(given: argparse.Namespace) -> None:
     asked = asked_for(given)
     config = Config(**asked["config"])
     for seed in given.seeds:
-        record, began, run = stamp(began_at), time.process_time(), Run()
+        record, began, run = stamp(began_at) | asked | {"seed": seed}, time.process_time(), Run()
         known = torch.from_numpy(named.labels[split.train])
         plain = fit(torch.from_numpy(pixels[split.train]), config, labels=known, seed=seed, device=CPU, run=run)
         fit_s = round(time.process_time() - began, 1)
-        record |= asked | {"seed": seed}
         classes, right = np.unique(named.labels[split.train]), 0
         for part, truth in zip(kinds["known"].split(500), torch.from_numpy(labels[labels != novel][:1000]).split(500), strict=True):
             with torch.no_grad():

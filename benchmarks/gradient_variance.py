@@ -7,7 +7,6 @@ to results/gradient-variance.jsonl, leaves out what has one, and makes the page 
 """
 
 import argparse
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ from novelette.bench.cells import Record
 from novelette.bench.engine import prepared
 from novelette.bench.origins import each
 from novelette.bench.page import Made, write
-from novelette.bench.stamps import append, commit, stamp
+from novelette.bench.stamps import append, commit, read, stamp
 from novelette.classify import gradients, kdgan
 from novelette.classify.drawing import drawn
 from novelette.classify.game import Turns
@@ -75,8 +74,7 @@ def main() -> None:
     began_at = commit()
     path, named, config = given.results / "gradient-variance.jsonl", load_named("mnist"), kdgan.Config(epochs=given.epochs)
     key = {name: vars(given)[name] for name in SETTINGS} | {"config": config.model_dump(mode="json")}
-    found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    same = [record for record in found if all(record[name] == value for name, value in key.items())]
+    same = [record for record in read(path) if all(record[name] == value for name, value in key.items())]
     training, pixels = np.flatnonzero(named.is_train), prepared(named, 28)
     for seed in (seed for seed in given.seeds if seed not in {record["seed"] for record in same}):
         which = training[drawn(named.labels[training], given.pictures, np.random.default_rng((seed, 1)))]

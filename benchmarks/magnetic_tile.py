@@ -9,14 +9,13 @@ A fit that has a record is not made again, and one that was stopped goes on wher
 """
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from novelette import store
 from novelette.bench.cells import markdown
-from novelette.bench.stamps import append, commit, stamp
+from novelette.bench.stamps import append, commit, read, stamp
 from novelette.data.select import Where
 from novelette.evaluate_saved import evaluate_detector
 from novelette.fitting import Recipe, configured, fit_recipe
@@ -37,10 +36,6 @@ map over the pixels of the defective pictures; that of the difference to the mea
 `python benchmarks/magnetic_tile.py --page docs/results/magnetic-tile.md` made this page; records in `results/magnetic-tile.jsonl`.
 """
 HEADS = ["detector", "AUROC (95 % interval)", "kNN cosine", "kNN Euclidean", "pixels", "of the mean picture", "false alarms, 5 % stated"]
-
-
-def records(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def done(recipe: Recipe, made: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
@@ -90,7 +85,7 @@ def main() -> None:
     for method in given.methods:
         for size in given.sizes:
             recipe = Recipe(method, configured(method, SETTINGS[method]), size=size, tiles=given.tiles, device="cpu", where=where)
-            record = done(recipe, records(path))
+            record = done(recipe, read(path))
             if record is None:
                 record = fitted(recipe, given.reports)
                 append(path, [record])

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from novelette.bench.stamps import append, commit, stamp
+from novelette.bench.stamps import read as read_lines
 from novelette.classify import gradients
 from novelette.classify.game import Turns
 from novelette.tags import METHODS
@@ -146,7 +147,7 @@ class Lines:
         self.path, self.commit = results / f"tags-{part}.jsonl", commit
 
     def read(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+        return read_lines(self.path)
 
     def add(self, key: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> None:
         """Measure and write a line, unless there is one of this key."""

@@ -17,6 +17,7 @@ from novelette.bench.origins import each
 from novelette.bench.page import Made, write
 from novelette.bench.printed import published
 from novelette.bench.sections import Section
+from novelette.bench.stamps import read
 from novelette.classify import gradients
 from novelette.words import seconds_words
 
@@ -211,10 +212,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/results"))
     given = parser.parse_args()
-    found: dict[str, list[Record]] = {}
-    for part in PARTS:
-        path = given.results / f"tags-{part}.jsonl"
-        found[part] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    found: dict[str, list[Record]] = {part: read(given.results / f"tags-{part}.jsonl") for part in PARTS}
     text = (Path(__file__).parent / "tags.md").read_text(encoding="utf-8")
     for path in write(page(of_now(found), text), given.output):
         print(path)

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from novelette.bench.stamps import append, stamp
+from novelette.bench.stamps import append, read, stamp
 from novelette.fitting import Recipe, configured
 
 ROOT = Path(__file__).parents[1]
@@ -24,14 +24,16 @@ def test_a_record_is_added_in_a_folder_that_is_made_for_it(tmp_path):
     path, records = tmp_path / "new" / "folder" / "a.jsonl", [{"a": 1}, {"b": "EDÊ"}]
     append(path, records[:1])
     append(path, records[1:])
-    assert [json.loads(line) for line in path.read_text().splitlines()] == records
+    assert read(path) == records
+    assert read(tmp_path / "none.jsonl") == []
 
 
 @pytest.mark.parametrize(("left", "kept"), [('{"a": 1}\n{"b', [{"a": 1}]), ('{"a": 1}\n', [{"a": 1}]), ('{"a": 1}', [{"a": 1}]), ("{", [])])
 def test_half_a_line_gives_way_and_a_whole_one_without_its_end_stays(left, kept, tmp_path):
     (tmp_path / "a.jsonl").write_text(left)
+    assert read(tmp_path / "a.jsonl") == kept
     append(tmp_path / "a.jsonl", [{"c": 3}])
-    assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [*kept, {"c": 3}]
+    assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == read(tmp_path / "a.jsonl") == [*kept, {"c": 3}]
 
 
 def test_a_stamp_says_when_by_what_and_under_which_load():
@@ -45,11 +47,11 @@ def test_the_records_of_magnetic_tiles_are_those_of_its_settings(method):
     """Where a setting is added, older records get it with the value that they were made with: else its page is measured anew."""
     tiles = script("magnetic_tile")
     recipe = Recipe(method, configured(method, tiles.SETTINGS[method]), size=64, tiles=1)
-    assert tiles.done(recipe, tiles.records(ROOT / "results" / "magnetic-tile.jsonl"))
+    assert tiles.done(recipe, read(ROOT / "results" / "magnetic-tile.jsonl"))
 
 
 def test_a_page_of_certainty_has_records_of_its_data_and_settings_alone(tmp_path, monkeypatch):
-    lines = [json.loads(line) for line in (ROOT / "results" / "certainty.jsonl").read_text().splitlines()]
+    lines = read(ROOT / "results" / "certainty.jsonl")
     strange = [line | {"accuracy": 0.1} for line in lines]
     others = [line | {"data": "Fashion-MNIST"} for line in strange] + [
         line | {"config": line["config"] | {"width": 96}} for line in strange

@@ -47,6 +47,12 @@ def stamp(commit: str | None) -> dict[str, Any]:
     return {"created": created, "commit": commit, "cores": os.cpu_count(), "load": load, "torch": torch.__version__}
 
 
+def read(path: Path) -> list[dict[str, Any]]:
+    """The records of a file of JSON lines, none where there is no file; half a line at its end counts for nothing."""
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith(b"\n") or _whole(line)]
+
+
 def append(path: Path, records: Sequence[dict[str, Any]]) -> None:
     """Add records to a file of JSON lines with one write; half a line at its end, which a killed process leaves, gives way.
 
