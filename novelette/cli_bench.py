@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, UseAppendAction, arg
 
 from novelette.errors import InputError
+from novelette.saying import say
 
 
 def bench(
@@ -32,6 +33,7 @@ def bench(
     from novelette.bench.found import find
     from novelette.bench.table import table as table_of
     from novelette.classify import grid, pages
+    from novelette.words import counted
 
     if not 1 <= jobs <= 256:
         raise InputError(f"--jobs {jobs} is not from 1 to 256")
@@ -43,7 +45,11 @@ def bench(
     else:
         asked = find(file, results)  # refuses what is wrong before the work
         records = run_bench(asked.bench, results, **where)
-        print(table_of(asked.bench, records, find(file, results).rows_beside))
+        found = find(file, results)
+        print(table_of(asked.bench, records, found.rows_beside))
+        for field, count in found.lacking.items():
+            lack = f"{counted(count, 'record')} {'lacks' if count == 1 else 'lack'} {field!r}, which the bench did not ask for then"
+            say(f"{lack}: delete the lines in {results / asked.bench.name}.jsonl, and these runs are done again")
     return 1 if any("error" in record for record in records) else 0
 
 

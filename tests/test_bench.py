@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from test_named import write_celeba
 
 from novelette import metrics, watch
 from novelette.bench import engine, stamps
+from novelette.bench.measures import asked
 from novelette.bench.printed import printed, published
 from novelette.bench.runs import Bench, Entry, Records, current, expand, read_bench, stacks
 from novelette.bench.table import table
@@ -322,6 +324,40 @@ def test_the_first_table_has_the_rows_beside_that_every_later_one_has(tmp_path, 
     first, second = ((main(["bench", str(tmp_path / "b.toml"), *results]), capsys.readouterr().out) for _ in range(2))
     assert first == second
     assert "a copy" in first[1]
+
+
+def test_records_that_lack_what_the_bench_asks_for_by_now_are_counted_and_none_is_lost(tmp_path, capsys):
+    path, records = tmp_path / "b.toml", tmp_path / "results" / "b.jsonl"
+    argv = ["bench", str(write_bench(path)), "--results", str(records.parent)]
+    assert main(argv) == 0
+    before = records.read_bytes()
+    assert "lack" not in capsys.readouterr().err
+    write_bench(path, 'measures = ["fit", "passes", "noise", "accuracy", "running"]\ncurve = 3')  # kNN has but the first two
+    assert main(argv) == 0
+    err = capsys.readouterr().err
+    assert re.findall("1 record lacks '(.*?)'", err) == ["scores", "passes"]
+    assert f"delete the lines in {records}, and these runs are done again" in err
+    assert records.read_bytes() == before
+    records.unlink()
+    assert main(argv) == 0
+    assert "lack" not in capsys.readouterr().err
+
+
+DISCRIMINATOR = Entry(label="D", method="discriminator", config={"steps": 4, "batch_size": 8})
+
+
+@pytest.mark.parametrize("entry", [KNN, Entry(label="GAN", method="ede-gan", config=GAN | {"norm": "batch"}), DISCRIMINATOR])
+def test_what_a_bench_asks_of_a_run_is_what_its_record_has(entry, tmp_path):
+    plain = bench(entry, classes=("3",))
+    whole = plain.model_copy(update={"curve": 2, "measures": ("accuracy", "fit", "losses", "noise", "passes", "running", "variance")})
+    (without,), (record,) = engine.run_bench(plain, tmp_path / "plain"), engine.run_bench(whole, tmp_path / "whole")
+    assert set(asked(whole, expand(whole, DIGITS)[0])) == set(record) - set(without)
+
+
+def test_measures_of_the_log_are_refused_of_a_stack():
+    for name in ("losses", "variance"):
+        with pytest.raises(ValidationError, match=f"'GAN' is stacked, and {name} are of runs one by one"):
+            bench(Entry(label="GAN", method="ede-gan", stack=2), measures=(name,))
 
 
 def test_bench_file_reads_as_it_is_written(tmp_path):

@@ -1,5 +1,6 @@
 """What a bench left: its records as its file stands now, with the printed figures and the rows of other benches beside them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,8 +10,9 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from novelette.bench.cells import Record
+from novelette.bench.measures import asked
 from novelette.bench.printed import Printed, printed
-from novelette.bench.runs import Bench, Records, current, expand, read_bench
+from novelette.bench.runs import Bench, Records, Run, current, expand, read_bench
 from novelette.bench.table import Row, rows_of
 from novelette.data.named import outline
 from novelette.errors import InputError
@@ -59,6 +61,7 @@ class Found:
     Attributes:
         records: of the runs as the bench's file stands now, failed ones too.   classes: that have one, in the bench's order.
         runs: how many the bench has.   others: records in its file that are of other settings.
+        lacking: by field, how many records do not have what the bench asks of them.
         beside: the benches whose rows stand beside its own.
     """
 
@@ -67,6 +70,7 @@ class Found:
     classes: list[str]
     runs: int
     others: int
+    lacking: dict[str, int]
     printed: Printed
     beside: tuple["Found", ...] = ()
 
@@ -135,7 +139,21 @@ def _found(bench: Bench, results: Path, tables: Printed) -> Found:
     keys = {record["key"] for record in mine}
     have = {record["normal"] for record in mine}
     classes = [normal for normal in dict.fromkeys(run.normal for run in runs) if normal in have]
-    return Found(bench, mine, classes, len(runs), sum(record["key"] not in keys for record in records), tables)
+    others = sum(record["key"] not in keys for record in records)
+    return Found(bench, mine, classes, len(runs), others, _lacking(bench, runs, mine), tables)
+
+
+def _lacking(bench: Bench, runs: Sequence[Run], records: Sequence[Record]) -> dict[str, int]:
+    """How many records lack a field that the bench asks of their runs: they were made before it did."""
+    run_of = {(run.entry.label, run.normal, run.seed): run for run in runs}
+    found = (
+        field
+        for record in records
+        if "error" not in record
+        for field in asked(bench, run_of[record["label"], record["normal"], record["seed"]])
+        if field not in record
+    )
+    return dict(Counter(found))
 
 
 def _check(record: Record, path: Path) -> None:

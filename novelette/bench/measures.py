@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from novelette import metrics
-from novelette.bench.runs import Bench
+from novelette.bench.runs import Bench, Run
 from novelette.data.images import as_tensor
 from novelette.data.protocol import Split
 from novelette.losses import reconstruction_l1
 from novelette.methods import discriminator, ede_gan
 from novelette.netscorer import NetScorer
 from novelette.snapshots import States
+from novelette.training import HasSteps
 
 FORWARD = 500  # images at once
 TRAINING_IMAGES = 1_000  # that are scored again
@@ -91,6 +92,15 @@ def measured(bench: Bench, scorer: Any, snapshots: dict[int, States], m: int, ex
     if "noise" in bench.measures and isinstance(scorer, ede_gan.Scorer):
         record["noise"] = under_noise(scorer, exam, bench.curve_every)
     return record
+
+
+def asked(bench: Bench, run: Run) -> list[str]:
+    """The fields that the record of a run has by `measured`, and by its log, where the bench asks for them."""
+    gan = isinstance(run.config, ede_gan.Config)
+    its_batch = gan and (run.config.norm, run.config.statistics) == ("batch", "batch")
+    can = {"accuracy": isinstance(run.config, discriminator.Config), "noise": gan or run.teacher is not None, "running": its_batch}
+    fields = ["scores" if name == "fit" else name for name in bench.measures if can.get(name, True)]
+    return [*fields, "curve"] if bench.curve and isinstance(run.config, HasSteps) else fields
 
 
 def again(scorer: Any, config: Any, state: dict[str, Tensor], exam: Exam) -> Any:

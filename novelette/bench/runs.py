@@ -105,6 +105,10 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
         labels = [row.label for row in self.rows]
         if len(set(labels)) < len(labels):
             raise ValueError(f"the label {next(label for label in labels if labels.count(label) > 1)!r} stands twice: give each its own")
+        alone = {"losses", "variance"} & set(self.measures)
+        for row in self.rows:
+            if row.stack > 1 and alone:
+                raise ValueError(f"{row.label!r} is stacked, and {' and '.join(sorted(alone))} are of runs one by one: leave out its stack")
         teachable = {entry.label for entry in self.detectors}
         for student in self.students:
             if student.teacher not in teachable:
