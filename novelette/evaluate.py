@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +32,20 @@ class Scoring(Protocol):
     def saw(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]: ...
 
 
+class Beside(NamedTuple):
+    """A kNN's AUROC, and the detector's less it, with the standard error of that difference; None with one picture of a kind."""
+
+    name: str
+    auroc: float
+    difference: float
+    error: float | None
+
+    @property
+    def sampling(self) -> float:
+        """What sampling error explains of the difference, either way (95 %)."""
+        return math.inf if self.error is None else metrics.Z_95 * self.error
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """Scores of labelled pictures, and what they come to. A figure that could not be computed is None, and `notes` says why.
@@ -41,6 +55,7 @@ class Evaluation:
         auroc, auroc_low, auroc_high: with its 95 % bootstrap interval.   aupr.   fpr95: false-positive rate at 95 % true positives.
         precision, false_alarm_rate, miss_rate: at the detector's threshold; None without one.
         knn_auroc, knn_cosine_auroc: of k-nearest-neighbours, Euclidean and cosine, on the same pictures.
+        knn_difference, knn_difference_error, ...: the detector's AUROC less a kNN's, and the standard error of that: on the same pictures.
         pixel_auroc, mean_picture_auroc, n_masks: of the heat maps against masks, and of |x - mean training picture|, where there are masks.
         seconds: that the detector took, decoding included, the kNNs and the interval not.
         unreadable: name -> why, of the pictures that were left out.   notes: sentences for a person.
@@ -69,11 +84,25 @@ class Evaluation:
     pixel_auroc: float | None = None
     mean_picture_auroc: float | None = None
     n_masks: int = 0
+    knn_difference: float | None = None
+    knn_difference_error: float | None = None
+    knn_cosine_difference: float | None = None
+    knn_cosine_difference_error: float | None = None
+
+    @property
+    def beside(self) -> list[Beside]:
+        """The kNNs that could be fitted."""
+        both = (
+            ("Euclidean", self.knn_auroc, self.knn_difference, self.knn_difference_error),
+            ("cosine", self.knn_cosine_auroc, self.knn_cosine_difference, self.knn_cosine_difference_error),
+        )
+        return [Beside(name, area, gap, error) for name, area, gap, error in both if area is not None and gap is not None]
 
     def to_json(self) -> dict[str, Any]:
         """The figures as one flat JSON object, null for what could not be computed."""
         figures = (
             "auroc auroc_low auroc_high aupr fpr95 precision false_alarm_rate miss_rate knn_auroc knn_cosine_auroc "
+            "knn_difference knn_difference_error knn_cosine_difference knn_cosine_difference_error "
             "n_normal n_novel seconds threshold pixel_auroc mean_picture_auroc n_masks"
         )
         out: dict[str, Any] = {name: getattr(self, name) for name in figures.split()}
@@ -197,7 +226,11 @@ def _figures(scored: _Scored, labels: NDArray[np.int64], threshold: float | None
         low, high = metrics.auroc_interval(scores, labels, seed=seed)
         out |= {"auroc": metrics.auroc(scores, labels), "auroc_low": low, "auroc_high": high}
         out |= {"aupr": metrics.aupr(scores, labels), "fpr95": metrics.fpr_at_tpr(scores, labels)}
-        out |= {name: metrics.auroc(s, labels) for name, s in scored.scores.items() if name != "detector"}
+        for name, its in scored.scores.items():
+            if name != "detector":
+                difference, error = metrics.auroc_difference(scores, its, labels)
+                knn = name.removesuffix("_auroc")
+                out |= {name: metrics.auroc(its, labels), f"{knn}_difference": difference, f"{knn}_difference_error": _known(error)}
     if threshold is not None:
         out["precision"] = _known(metrics.precision_at(scores, labels, threshold))
         alarms, misses = metrics.rates_at(scores, labels, threshold)

@@ -113,10 +113,9 @@ def _tiles(detector: Reported, e: Evaluation) -> str:
     tiles = []
     if e.auroc is not None:
         tiles.append((f"{e.auroc:.3f}", f"AUROC, {e.auroc_low:.3f} to {e.auroc_high:.3f}"))
-    known = {"Euclidean": e.knn_auroc, "cosine": e.knn_cosine_auroc}
-    best = max((area, name) for name, area in known.items() if area is not None) if any(known.values()) else None
-    if best is not None:
-        tiles.append((f"{best[0]:.3f}", f"AUROC of the better kNN, {best[1]}"))
+    if e.beside:
+        best = max(e.beside, key=lambda knn: knn.auroc)
+        tiles.append((f"{best.auroc:.3f}", f"AUROC of the better kNN, {best.name}"))
     if e.false_alarm_rate is not None:
         stated = f"{100 * detector.false_alarm_rate:g} %"
         tiles.append((percent(e.false_alarm_rate, e.n_normal), f"false alarms; {stated} stated"))
@@ -143,9 +142,10 @@ def _figures(detector: Reported, e: Evaluation) -> str:
     rows: list[Row] = []
     if e.auroc is not None:
         rows.append(("AUROC", f"{e.auroc:.4f}", f"{e.auroc_low:.4f} to {e.auroc_high:.4f}", "chance: 0.5"))
-    for name, area in (("Euclidean", e.knn_auroc), ("cosine", e.knn_cosine_auroc)):
-        if area is not None:
-            rows.append((f"AUROC of k-nearest-neighbours, {name}", f"{area:.4f}", "", "same pictures, 5 neighbours"))
+    for knn in e.beside:
+        ahead = f"same pictures, 5 neighbours; the detector's less it: {knn.difference:+.4f}"
+        ahead += "" if knn.error is None else f" ± {knn.sampling:.4f} (95 %)"
+        rows.append((f"AUROC of k-nearest-neighbours, {knn.name}", f"{knn.auroc:.4f}", "", ahead))
     if e.aupr is not None:
         rows.append(("AUPR, novel as positive", f"{e.aupr:.4f}", "", f"chance: {e.n_novel / n:.4f}"))
     if e.fpr95 is not None:

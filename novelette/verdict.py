@@ -99,17 +99,16 @@ def _stated_rate(detector: Calibrated, e: Evaluation) -> Finding | None:
 
 
 def _beside_knn(e: Evaluation) -> Finding | None:
-    by_name = {"Euclidean": e.knn_auroc, "cosine": e.knn_cosine_auroc}
-    known = {name: area for name, area in by_name.items() if area is not None}
-    if e.auroc is None or e.auroc_low is None or e.auroc_high is None or not known:
+    """Against the better kNN, by the error of a difference on the same pictures, as `novelette compare` ranks its methods."""
+    if not e.beside:
         return None
-    best = max(known, key=lambda name: known[name])
-    listed = ", ".join(f"{area:.3f} {name}" for name, area in known.items())
-    if known[best] < e.auroc_low:
-        return Finding("good", f"It beats plain k-nearest-neighbours on the same pictures (AUROC {listed}).")
-    if known[best] > e.auroc_high:
-        return Finding("bad", f"It loses to plain k-nearest-neighbours on the same pictures (AUROC {listed}).")
-    if math.isclose(known[best], e.auroc, abs_tol=5e-7):
+    best = max(e.beside, key=lambda knn: knn.auroc)
+    listed = ", ".join(f"{knn.auroc:.3f} {knn.name}" for knn in e.beside)
+    if math.isclose(best.difference, 0, abs_tol=5e-7):
         return Finding("plain", f"It ranks these pictures exactly as well as plain k-nearest-neighbours (AUROC {listed}).")
-    side = "behind" if known[best] > e.auroc else "ahead of"
+    if best.difference > best.sampling:
+        return Finding("good", f"It beats plain k-nearest-neighbours on the same pictures (AUROC {listed}).")
+    if best.difference < -best.sampling:
+        return Finding("bad", f"It loses to plain k-nearest-neighbours on the same pictures (AUROC {listed}).")
+    side = "behind" if best.difference < 0 else "ahead of"
     return Finding("plain", f"It is {side} plain k-nearest-neighbours (AUROC {listed}), but by no more than sampling error.")

@@ -24,9 +24,9 @@ from novelette.heatmap import smooth, to_picture
 from novelette.verdict import verdict
 
 KEYS = [
-    *["auroc", "auroc_low", "auroc_high", "aupr", "fpr95", "precision", "false_alarm_rate", "miss_rate", "knn_auroc"],
-    *["knn_cosine_auroc", "n_normal", "n_novel", "seconds", "threshold", "pixel_auroc"],
-    *["mean_picture_auroc", "n_masks", "unreadable", "note"],
+    *["auroc", "auroc_low", "auroc_high", "aupr", "fpr95", "precision", "false_alarm_rate", "miss_rate", "knn_auroc", "knn_cosine_auroc"],
+    *["knn_difference", "knn_difference_error", "knn_cosine_difference", "knn_cosine_difference_error", "n_normal", "n_novel"],
+    *["seconds", "threshold", "pixel_auroc", "mean_picture_auroc", "n_masks", "unreadable", "note"],
 ]
 
 
@@ -120,6 +120,13 @@ def made(scores, labels, threshold=0.5, **changes):
     return Evaluation(**fields | changes)
 
 
+def knn(its, scores, labels):
+    """The fields of an Evaluation on a kNN of such scores."""
+    difference, error = metrics.auroc_difference(scores, its, labels)
+    error = None if np.isnan(error) else error
+    return {"knn_auroc": metrics.auroc(its, labels), "knn_difference": difference, "knn_difference_error": error}
+
+
 class Calibration:
     method, false_alarm_rate, calibration = "x", 0.1, np.linspace(0, 0.55, 99)
 
@@ -156,6 +163,8 @@ def test_knns_agree_with_a_plain_loop(evaluated):
 
     assert e.knn_auroc == pytest.approx(metrics.auroc(nearest_five(queries, train), e.labels))
     assert e.knn_cosine_auroc == pytest.approx(metrics.auroc(nearest_five(direction(queries), direction(train)), e.labels))
+    expected = metrics.auroc_difference(e.scores, nearest_five(queries, train), e.labels)
+    assert (e.knn_difference, e.knn_difference_error) == pytest.approx(expected)
 
 
 def test_knn_scores_a_picture_by_its_worst_tile_against_all_training_tiles():
@@ -258,12 +267,33 @@ def test_verdict_says_when_the_detector_loses_to_knn_or_to_chance():
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], 100)
     good = rng.normal(1.5 * labels)
-    assert any("loses to plain" in text and tone == "bad" for text, tone in sentences(made(good, labels, knn_auroc=0.99)).items())
-    assert any("beats plain" in text for text in sentences(made(good, labels, knn_auroc=0.6, knn_cosine_auroc=0.5)))
-    level = sentences(made(good, labels, knn_auroc=metrics.auroc(good, labels) + 1e-3))
-    assert any("is behind" in text and "sampling error" in text for text in level)
+    assert any(
+        "loses to plain" in text and tone == "bad"
+        for text, tone in sentences(made(good, labels, **knn(good + labels, good, labels))).items()
+    )
+    assert any("beats plain" in text for text in sentences(made(good, labels, **knn(rng.random(200), good, labels))))
+    near = good + 0.1 * rng.normal(size=200)
+    level = sentences(made(good, labels, **knn(near, good, labels)))
+    side = "behind" if metrics.auroc(near, labels) > metrics.auroc(good, labels) else "ahead of"
+    assert any(f"is {side}" in text and "sampling error" in text for text in level)
+    assert any("exactly as well" in text for text in sentences(made(good, labels, **knn(2 * good, good, labels))))
     assert any("better than chance" in text and tone == "bad" for text, tone in sentences(made(rng.random(200), labels)).items())
     assert any("worse than chance" in text for text in sentences(made(-good, labels)))
+
+
+def test_verdict_on_knn_is_by_the_difference_on_the_same_pictures_not_by_the_detectors_own_interval():
+    """Scores that go along with a kNN's differ from it by more than chance though its AUROC lies within the detector's interval."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 200)
+    its = rng.normal(labels)
+    better = its + 0.1 * labels
+    e = made(better, labels, **knn(its, better, labels))
+    assert e.auroc_low < e.knn_auroc < e.auroc_high
+    assert any("beats plain" in text for text in sentences(e))
+    assert any("loses to plain" in text for text in sentences(made(its, labels, **knn(better, its, labels))))
+    one = made(better[199:], labels[199:], **knn(its[199:], better[199:], labels[199:]))  # one normal picture: no error is known
+    assert one.knn_difference_error is None
+    assert not any("beats plain" in text or "loses to plain" in text for text in sentences(one))
 
 
 # ---- charts
