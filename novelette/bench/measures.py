@@ -96,11 +96,14 @@ def measured(bench: Bench, scorer: Any, snapshots: dict[int, States], m: int, ex
 
 def asked(bench: Bench, run: Run) -> list[str]:
     """The fields that the record of a run has by `measured`, and by its log, where the bench asks for them."""
-    gan = isinstance(run.config, ede_gan.Config)
-    its_batch = gan and (run.config.norm, run.config.statistics) == ("batch", "batch")
-    can = {"accuracy": isinstance(run.config, discriminator.Config), "noise": gan or run.teacher is not None, "running": its_batch}
+    config = run.config
+    can = {
+        "accuracy": isinstance(config, discriminator.Config),
+        "noise": isinstance(config, ede_gan.Config) or run.teacher is not None,
+        "running": isinstance(config, ede_gan.Config) and config.norm == config.statistics == "batch",
+    }
     fields = ["scores" if name == "fit" else name for name in bench.measures if can.get(name, True)]
-    return [*fields, "curve"] if bench.curve and isinstance(run.config, HasSteps) else fields
+    return [*fields, "curve"] if bench.curve and isinstance(config, HasSteps) else fields
 
 
 def again(scorer: Any, config: Any, state: dict[str, Tensor], exam: Exam) -> Any:
