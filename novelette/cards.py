@@ -1,4 +1,4 @@
-"""Cards: the JSON object that says what a folder on disk is, with a hash of itself. Detectors and bundles have one."""
+"""Cards: the JSON object that says what a folder on disk is, with a hash of itself. Whatever novelette saves has one."""
 
 import hashlib
 import json
@@ -6,6 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from novelette.errors import InputError
+
+DETECTOR, CLASSIFIER = "detector.json", "classifier.json"  # the cards that tell one from the other
+
+
+def is_detector(folder: Path) -> bool:
+    return (folder / DETECTOR).exists()
+
+
+def is_classifier(folder: Path) -> bool:
+    return (folder / CLASSIFIER).exists()
 
 
 def digest(card: dict[str, Any]) -> str:

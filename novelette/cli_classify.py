@@ -35,6 +35,7 @@ def fit(args: Sequence[str]) -> int:
         from novelette.classify import METHODS
 
         return methods_usage("novelette classify fit", "OUT", fit.__doc__, METHODS, args)
+    from novelette.calibrate import FALSE_ALARM_RATE
     from novelette.classify.fitting import find_method
 
     config_type = find_method(args[0]).Config
@@ -51,7 +52,7 @@ def fit(args: Sequence[str]) -> int:
         frame: Literal["stretch", "crop", "pad"] = "stretch",
         seed: int = 0,
         device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
-        false_alarm_rate: float = 0.05,
+        false_alarm_rate: float = FALSE_ALARM_RATE,
         resume: Flag = False,
         force: Flag = False,
     ) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from novelette.arguments import DetectorPath, Flag, SourceName
+from novelette.cards import is_classifier
 from novelette.errors import InputError
 from novelette.saying import keep_threshold, refuse_negative, say, skipped, threshold_words
 
@@ -120,7 +121,7 @@ def opened(path: Path, device: str, threads: int | None, batch_size: int | None)
         from novelette import runtime
 
         return runtime.load(path, threads=threads, batch_size=runtime.BATCH_SIZE if batch_size is None else batch_size)
-    if (path / "classifier.json").exists():
+    if is_classifier(path):
         raise InputError(f"{path} is a classifier: novelette classify predict and evaluate take it, or export it first")
     for option, value in (("--threads", threads), ("--batch-size", batch_size)):
         if value is not None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName
+from novelette.cards import is_classifier
 from novelette.errors import InputError
 from novelette.saying import keep_threshold, refuse_negative, say, skipped, threshold_words
 
@@ -169,7 +170,7 @@ def info(detector: DetectorPath, json_: Annotated[Flag, arg(name="json")] = Fals
 
     if is_bundle(detector):
         from novelette.bundle import describe, lines
-    elif (detector / "classifier.json").exists():
+    elif is_classifier(detector):
         from novelette.classify.info import describe, lines
     else:
         from novelette.info import describe, lines

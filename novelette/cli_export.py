@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from novelette.arguments import DetectorPath, Flag, Output
+from novelette.cards import is_classifier
 from novelette.errors import InputError
 from novelette.saying import say
 
@@ -44,7 +45,7 @@ def export(
 
     _check(int8, labelled, most_auroc_loss, least_correlation)
     bundle.check_output(output, force=force)
-    if (detector / "classifier.json").exists():
+    if is_classifier(detector):
         return _export_classifier(detector, output, pictures, int8, force)
     loaded = store.load(detector)
     if int8:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from novelette.cards import is_classifier, is_detector
 from novelette.errors import InputError
 
 
@@ -48,9 +49,9 @@ def serve(
         raise InputError(f"--max-pixels {max_pixels} is not from 1 to {MAX_PIXELS // MEGA}")
     if not 0.1 <= timeout <= 3600:
         raise InputError(f"--timeout {timeout:g} is not from 0.1 to 3600")
-    if (bundle / "detector.json").exists() and not is_bundle(bundle):
+    if is_detector(bundle) and not is_bundle(bundle):
         raise InputError(f"{bundle} is a detector, and what serves is a bundle: novelette export {bundle} -o BUNDLE makes one")
-    if (bundle / "classifier.json").exists():
+    if is_classifier(bundle):
         raise InputError(f"{bundle} is a classifier, and what serves is a bundle: novelette export {bundle} -o BUNDLE makes one")
     token = server.read_token(token_file)
     detector = runtime.load(bundle, threads=1)

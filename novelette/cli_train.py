@@ -20,6 +20,7 @@ def fit(args: Sequence[str]) -> int:
         from novelette.methods import METHODS
 
         return methods_usage("novelette fit", "OUT", fit.__doc__, METHODS, args)
+    from novelette.calibrate import FALSE_ALARM_RATE
     from novelette.fitting import find_method
 
     module = find_method(args[0])
@@ -37,7 +38,7 @@ def fit(args: Sequence[str]) -> int:
         tiles: int = 1,
         seed: int = 0,
         device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
-        false_alarm_rate: float = 0.05,
+        false_alarm_rate: float = FALSE_ALARM_RATE,
         paper: Flag = False,
         resume: Flag = False,
         force: Flag = False,

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensor_bytes
 
-from novelette.cards import digest, read_card
+from novelette.cards import DETECTOR, digest, read_card
 from novelette.data.images import Preprocessing
 from novelette.detector import Detector, Scorer
 from novelette.errors import InputError
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 SCHEMA = 1
-CARD, WEIGHTS, LOG = "detector.json", "weights.safetensors", "log.jsonl"
+CARD, WEIGHTS, LOG = DETECTOR, "weights.safetensors", "log.jsonl"
 
 
 def save(detector: Detector, path: str | Path, *, force: bool = False, log: Path | None = None) -> Path:

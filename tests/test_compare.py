@@ -1,5 +1,6 @@
 """`novelette compare`: several methods, each in a process of its own; what is measured, what is said, and what goes wrong."""
 
+import inspect
 import json
 import multiprocessing
 import re
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from pictures import assert_refused, checks, stripes, write, write_labelled
 
-from novelette import charts, metrics, store
+from novelette import calibrate, charts, cli_compare, metrics, store
 from novelette.cli import main
 from novelette.cli_compare import entrants
 from novelette.compare import contest, findings, page, trial
@@ -63,6 +64,11 @@ def here(task, limit_s):
 
 
 # the command
+
+
+def test_the_rate_is_that_of_fit_unless_given():
+    """A literal there, since importing the command must not load numpy."""
+    assert inspect.signature(cli_compare.compare).parameters["false_alarm_rate"].default == calibrate.FALSE_ALARM_RATE
 
 
 def test_every_method_is_a_row_best_first_with_both_knns_though_they_were_not_asked_for(made):

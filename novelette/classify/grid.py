@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from novelette.bench.engine import Known, prepared
+from novelette.bench.engine import MODELS, Known, prepared
 from novelette.bench.fanout import EngineName, check_engine, fan_out
 from novelette.bench.runs import Records, current
 from novelette.bench.stamps import commit
@@ -145,7 +145,7 @@ def run_grid(
     check_engine(engine, address)
     check_writable(results)
     named = load_named(grid.data, data_roots=data_roots)
-    known = Known(named.title, named.labels, named.is_train, named.groups, commit(), results / ".models")
+    known = Known(named.title, named.labels, named.is_train, named.groups, commit(), results / MODELS)
     there = int(named.is_train.sum())
     if grid.validation + grid.pictures > there:
         held_out = f" and {grid.validation:,} held out" if grid.validation else ""

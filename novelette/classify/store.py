@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel
 
 from novelette import store
-from novelette.cards import read_card
+from novelette.cards import CLASSIFIER, is_classifier, read_card
 from novelette.classify import METHODS, players
 from novelette.classify.certainty import Scorer
 from novelette.classify.classifier import Classifier
@@ -17,12 +17,7 @@ from novelette.data.images import Preprocessing
 from novelette.errors import InputError
 from novelette.files import check_folder
 
-SCHEMA, CARD = 1, "classifier.json"
-
-
-def is_classifier(path: Path) -> bool:
-    """Whether a folder is a classifier."""
-    return (path / CARD).exists()
+SCHEMA, CARD = 1, CLASSIFIER
 
 
 def check_output(path: Path, *, force: bool) -> None:
