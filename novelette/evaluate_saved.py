@@ -74,8 +74,8 @@ def _another_split(detector: Detector | Shipped, source: Any, selection: Selecti
 def training_pixels(detector: Detector | Shipped, train: str | None, where: Where) -> NDArray[np.uint8] | None:
     """Prepared images (N, T, C, S, S) of `train`, or those that the detector trained on; None when they are not at hand any more."""
     if train is not None:
-        where = where if is_named(train) else replace(where, normal=None)
-        return load(normal_pictures(train, where).source, detector.preprocessing).pixels
+        its = as_the_fit(train, where, detector.provenance.get("source")) if is_named(train) else replace(where, normal=None)
+        return load(normal_pictures(train, replace(its, group_by=None)).source, detector.preprocessing).pixels
     chosen = pictures_of_the_fit(detector.provenance.get("source"), where.data_roots)
     if chosen is None:
         return None

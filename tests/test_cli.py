@@ -455,6 +455,7 @@ def test_evaluate_on_the_set_of_the_fit_takes_its_class_and_protocol_and_says_wh
     own = as_json(["evaluate", str(det), "digits"], capsys)
     spelled = as_json(["evaluate", str(det), "digits", "--normal", "3", "--protocol", "gpnd", "--protocol-seed", "4"], capsys)
     assert (own["auroc"], own["n_normal"], own["note"]) == (spelled["auroc"], spelled["n_normal"], None)
+    assert as_json(["evaluate", str(det), "digits", "--train", "digits"], capsys)["knn_auroc"] is not None
     for said, title in (
         (["--normal", "4", "--protocol", "gpnd", "--protocol-seed", "4"], "normal = 4, gpnd, drawn by seed 4"),
         (["--normal", "3", "--protocol", "gpnd"], "normal = 3, gpnd, drawn by seed 0"),

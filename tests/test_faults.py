@@ -371,11 +371,14 @@ def test_training_whose_detector_finds_no_room_is_kept_for_resume(tmp_path, part
 def test_full_disk_while_training_keeps_the_last_checkpoint(name, tmp_path, parts, capsys, monkeypatch):
     work = tmp_path / "a.det.run"
     work.mkdir()
-    (work / "checkpoint.pt").write_bytes(b"the last one")
     (work / name).symlink_to("/dev/full")
+
+    def saved_before(self, step):
+        return (work / "checkpoint.pt").write_bytes(b"the last one") > 0
+
     monkeypatch.setattr(Path, "write_text", lambda self, text: len(text))  # the log's emptying, which a full disk allows
-    monkeypatch.setattr("novelette.training.Run.wants_log", lambda self, step: True)
-    argv = ["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN, "--force"]
+    monkeypatch.setattr("novelette.training.Run.wants_log", saved_before)
+    argv = ["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN]
     assert main(argv) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
