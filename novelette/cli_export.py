@@ -33,7 +33,7 @@ def export(
         output: the bundle, a folder.
         pictures: what to compare the two on, normal ones with --int8: a folder, an array, or the named set of the fit; the pictures of
             the fit unless given, and without --int8 made ones where these are gone.
-        int8: weights and activations in 8 bits, a third of the size, calibrated anew on pictures that training did not see.
+        int8: weights and activations in 8 bits, a quarter to a third of the size, calibrated anew on pictures that training did not see.
         labelled: with --int8, to judge it by AUROC: a folder with normal/ and any others, such as novel/, or the named set of the fit.
         most_auroc_loss: with --labelled, what 8 bits may cost; 0.005 unless given. (from 0 to 1)
         least_correlation: with --int8 and no labelled pictures, of the ranks that held-out normal pictures have in 8 bits and in float;
