@@ -255,10 +255,11 @@ class Batches:
 
 
 def precise(net: Callable[..., Tensor], *inputs: Tensor, precision: Precision) -> Tensor:
-    """net(*inputs). In bfloat16 it multiplies in sixteen bits, forwards and back; weights and what comes out stay as they are."""
-    x = inputs[0]
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        return net(*inputs).to(x.dtype)
+    """net(*inputs). In bfloat16 it multiplies in sixteen bits, forwards and back; weights and what comes out are float32."""
+    short = precision == "bfloat16"
+    with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=short):
+        out = net(*inputs)
+    return out.float() if short else out
 
 
 def descend(optimizer: Optimizer, loss: Tensor, longest: float = 0.0) -> None:
