@@ -74,17 +74,17 @@ def fit(args: Sequence[str]) -> int:
             resume: go on where a stopped run of the same command was.
             force: replace a classifier that is there, and the work of a stopped run.
         """
+        from novelette import checkpoint
         from novelette.classify import store
         from novelette.classify.fitting import Task
         from novelette.classify.fitting import fit as fit_task
         from novelette.settings import validated
         from novelette.store import remove_work, work_folder
-        from novelette.training import CHECKPOINT
 
         config = validated(config_type, given_settings(settings, args))
         task = Task(args[0], config, pictures, size, channels, frame, seed, device, false_alarm_rate, sets.where())
         beside, work = store.beside(output), work_folder(output)
-        replacing = force or (resume and (work / CHECKPOINT).exists())  # it is of the run that is taken up again
+        replacing = force or (resume and (work / checkpoint.NAME).exists())  # it is of the run that is taken up again
         store.check_output(beside, force=replacing)
         fitted = trained(output, resume, force, lambda run: fit_task(task, source, run), store.check_output)
         if fitted is None:

@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 from novelette.arguments import DetectorPath, Flag, SourceName
 from novelette.cards import is_classifier
 from novelette.errors import InputError
-from novelette.saying import keep_threshold, refuse_negative, say, skipped, threshold_words
+from novelette.saying import keep_threshold, missing_words, refuse_negative, say, skipped, threshold_words
 
 if TYPE_CHECKING:
     from novelette.detector import Detector
@@ -78,7 +78,6 @@ def learn(
         force: replace a detector that stands at -o.
     """
     from novelette import store
-    from novelette.fitting import missing_words
     from novelette.learning import learn
     from novelette.words import counted
 

@@ -10,7 +10,7 @@ from tyro.conf import arg
 from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName
 from novelette.cards import is_classifier
 from novelette.errors import InputError
-from novelette.saying import keep_threshold, refuse_negative, say, skipped, threshold_words
+from novelette.saying import keep_threshold, missing_words, refuse_negative, say, skipped, threshold_words
 
 
 def calibrate(
@@ -38,7 +38,7 @@ def calibrate(
     """
     from novelette import store
     from novelette.costs import calibrate_by_cost, cost_words
-    from novelette.fitting import calibrate_detector, missing_words
+    from novelette.fitting import calibrate_detector
     from novelette.words import counted
 
     by_cost = miss_cost is not None or novel_prior is not None

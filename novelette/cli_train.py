@@ -9,7 +9,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from novelette.arguments import NO_SETS, Flag, Output, SetOptions, SourceName, as_dataclass, given_settings, methods_usage, parse
 from novelette.errors import InputError
-from novelette.saying import STOPPED, say, skipped, threshold_words
+from novelette.saying import STOPPED, found_words, missing_words, say, skipped, threshold_words
 
 
 def fit(args: Sequence[str]) -> int:
@@ -110,12 +110,11 @@ def distill(args: Sequence[str]) -> int:
             resume: go on where a stopped run of the same command was.
             force: replace a detector that is there, and the work of a stopped run.
         """
-        from novelette import store
+        from novelette import checkpoint, store
         from novelette.distill import progressive
         from novelette.distill.detectors import distil_detector, way
         from novelette.fitting import adjusted
         from novelette.info import table
-        from novelette.training import CHECKPOINT
 
         loaded = store.load(teacher)
         if way(loaded.method) is not module:
@@ -124,7 +123,7 @@ def distill(args: Sequence[str]) -> int:
         beside = output.with_name(output.name + ".teacher")
         if teacher.resolve() in (output.resolve(), beside.resolve()):
             raise InputError(f"{teacher} is the teacher, and -o {output} would replace it: give another -o")
-        replacing = force or (resume and (store.work_folder(output) / CHECKPOINT).exists())  # it is of the run that is taken up again
+        replacing = force or (resume and (store.work_folder(output) / checkpoint.NAME).exists())  # it is of the run that is taken up again
         if isinstance(config, progressive.Config) and config.trains_teacher():
             store.check_output(beside, force=replacing)
 
@@ -160,12 +159,12 @@ def trained(output: Path, resume: bool, force: bool, train: Callable[[Any], Any]
     Args: check_output: that refuses an `output` that cannot be written.
     Raises: InputError before any work when `output` cannot be written, or the work of another run would be lost.
     """
-    from novelette import store
-    from novelette.training import CHECKPOINT, Diverged, Interrupted, Run
+    from novelette import checkpoint, store
+    from novelette.training import Diverged, Interrupted, Run
 
     check_output(output, force=force)
     work = store.work_folder(output)
-    if (work / CHECKPOINT).exists() and not (resume or force):
+    if (work / checkpoint.NAME).exists() and not (resume or force):
         raise InputError(f"{work} holds the work of a stopped run: give --resume to go on with it, or --force to begin anew")
     try:
         return train(Run(work, resume=resume, bar=True))
@@ -180,7 +179,6 @@ def trained(output: Path, resume: bool, force: bool, train: Callable[[Any], Any]
 def _keep(fitted: Any, output: Path, did: str, force: bool) -> int:
     """Save a fitted detector, say what was found, and give the exit status."""
     from novelette import store
-    from novelette.fitting import found_words, missing_words
     from novelette.words import counted, seconds_words
 
     work = store.work_folder(output)

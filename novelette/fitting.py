@@ -23,9 +23,10 @@ from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.methods import METHODS
 from novelette.progress import progress
+from novelette.saying import missing_words
 from novelette.settings import validated
 from novelette.training import Run, pick_device
-from novelette.words import counted, names_words
+from novelette.words import counted
 
 FEWEST_PICTURES = 10
 STRANGEST = 10
@@ -305,26 +306,3 @@ def unseen(detector: Detector, chosen: Selection | Labelled, loaded: Loaded) -> 
     """The pictures that a detector's training did not see, nor, where there are groups, another of their group: (N,)."""
     groups = None if chosen.groups is None else chosen.groups[loaded.indices]
     return ~calibrate.with_mates(detector.saw(loaded.hashes), loaded.hashes, groups)
-
-
-def missing_words(detector: Detector) -> str:
-    """How many more pictures a threshold needs, as a sentence; empty when there is one."""
-    if detector.threshold is not None:
-        return ""
-    n, needed = len(detector.calibration), calibrate.pictures_needed(detector.false_alarm_rate)
-    return (
-        f"no threshold: a false-alarm rate of {detector.false_alarm_rate:g} needs {needed} calibration pictures, {needed - n} more than "
-        f"the {n} there are: give novelette calibrate at least {needed} normal ones that it was not trained on"
-    )
-
-
-def found_words(fitted: Fitted) -> list[str]:
-    """What a person should know about the pictures, a line each."""
-    warning = fitted.detector.provenance.get("warning")
-    lines = [f"warning: {warning}"] if warning else []
-    lines.append("strangest pictures: " + names_words(fitted.strangest))
-    if fitted.duplicates:
-        extra = counted(sum(len(group) - 1 for group in fitted.duplicates), "duplicate")
-        shown = "; ".join(" = ".join(group[:3]) for group in fitted.duplicates[:5])
-        lines.append(f"{extra}: {shown}" + ("; ..." if len(fitted.duplicates) > 5 else ""))
-    return lines

@@ -24,3 +24,11 @@ class Teaches(Protocol):
 
     def lesson(self, x: Tensor) -> Lesson:
         """Of training images, or images made from them, (N, C, S, S) in [-1, 1], without a gradient."""
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """A scorer whose lessons have reconstructions, and which tells them alone for less."""
+
+    def reconstructed(self, x: Tensor) -> Tensor:
+        """Of images (N, C, S, S) in [-1, 1], the same shape, without a gradient."""

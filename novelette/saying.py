@@ -14,10 +14,35 @@ def threshold_words(detector: Any) -> str:
     return f"threshold {detector.threshold:.6g} for a false-alarm rate of {detector.false_alarm_rate:g}"
 
 
+def missing_words(detector: Any) -> str:
+    """How many more pictures a threshold needs, as a sentence; empty when there is one."""
+    from novelette.calibrate import pictures_needed
+
+    if detector.threshold is not None:
+        return ""
+    n, needed = len(detector.calibration), pictures_needed(detector.false_alarm_rate)
+    return (
+        f"no threshold: a false-alarm rate of {detector.false_alarm_rate:g} needs {needed} calibration pictures, {needed - n} more than "
+        f"the {n} there are: give novelette calibrate at least {needed} normal ones that it was not trained on"
+    )
+
+
+def found_words(fitted: Any) -> list[str]:
+    """What a person should know about the pictures of a fit, a line each."""
+    from novelette.words import counted, names_words
+
+    warning = fitted.detector.provenance.get("warning")
+    lines = [f"warning: {warning}"] if warning else []
+    lines.append("strangest pictures: " + names_words(fitted.strangest))
+    if fitted.duplicates:
+        extra = counted(sum(len(group) - 1 for group in fitted.duplicates), "duplicate")
+        shown = "; ".join(" = ".join(group[:3]) for group in fitted.duplicates[:5])
+        lines.append(f"{extra}: {shown}" + ("; ..." if len(fitted.duplicates) > 5 else ""))
+    return lines
+
+
 def keep_threshold(was: Any, changed: Any, path: Path) -> None:
     """Refuse to write a detector without a threshold over one at `path` that has one.   Raises: InputError."""
-    from novelette.fitting import missing_words
-
     if changed.threshold is None and was.threshold is not None:
         raise InputError(f"{missing_words(changed)}; {path} keeps its old threshold")
 

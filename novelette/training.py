@@ -4,10 +4,8 @@ A loop is resumable bit for bit because nothing random lives between steps: the 
 `Run.steps` seeds torch from (seed, step) before each step. A checkpoint is then the weights, the optimizers' moments and the step.
 """
 
-import io
 import json
 import math
-import os
 import signal
 import threading
 import time
@@ -23,15 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from novelette import snapshots
+from novelette import checkpoint, snapshots
+from novelette.checkpoint import HasState
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.progress import progress
 from novelette.snapshots import States
-from novelette.words import flat
 
 THREADS_PAY_FROM = 10_000_000  # weights x images a step; measured on two cores: 32-64-128 at batch 8 gains 1.3 times
-CHECKPOINT = "checkpoint.pt"
 SHIFTS = 1  # keeps the draws of shifts apart from those of the order
 Precision = Literal["float32", "bfloat16"]
 LOG_EVERY = 50  # steps: reading a loss waits for the device
@@ -47,13 +44,6 @@ class Interrupted(Exception):
     def __init__(self, step: int) -> None:
         super().__init__(f"stopped at step {step:,}")
         self.step = step
-
-
-class HasState(Protocol):
-    """What a checkpoint holds: modules and optimizers."""
-
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
 
 
 class Kept(Protocol):
@@ -137,7 +127,7 @@ class Run:
         """Keep the models' states as they are after `step` steps: in `snapshots`, and in the folder, where there is one."""
         self.snapshots[step] = states
         if self.folder:
-            with _told(self.folder):
+            with checkpoint.told(self.folder):
                 snapshots.write(self.folder, step, states)
 
     def wants_log(self, step: int) -> bool:
@@ -156,47 +146,25 @@ class Run:
         self._losses = "  ".join(f"{name} {value:.4f}" for name, value in line.items() if name != "step")
         self.history.append(line)
         if self.folder:
-            with _told(self.folder), (self.folder / "log.jsonl").open("a") as log:
+            with checkpoint.told(self.folder), (self.folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
 
     def _save(self, step: int, parts: Mapping[str, HasState]) -> None:
-        if self.folder is None:
-            return
-        state = {"step": step, "settings": json.dumps(self.settings, sort_keys=True)}
-        state |= {name: part.state_dict() for name, part in {**parts, **self.also}.items()}
-        temporary = self.folder / f"{CHECKPOINT}.part"
-        content = io.BytesIO()
-        torch.save(state, content)
-        with _told(self.folder):
-            temporary.write_bytes(content.getbuffer())
-            os.replace(temporary, self.folder / CHECKPOINT)
+        if self.folder:
+            checkpoint.write(self.folder, step, self.settings, {**parts, **self.also})
 
     def _restore(self, parts: Mapping[str, HasState]) -> int:
         """Load the checkpoint if this run resumes one. Returns: the step to go on with."""
         if self.folder is None:
             return 0
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / CHECKPOINT
+        path = self.folder / checkpoint.NAME
         if not (self.resume and path.exists()):
             path.unlink(missing_ok=True)  # of the run before: --resume must never take up another's
             (self.folder / "log.jsonl").write_text("")
             snapshots.read(self.folder, upto=0)
             return 0
-        try:
-            state = torch.load(path, weights_only=True)
-            step, was = int(state["step"]), json.loads(state["settings"])
-        except Exception as error:
-            raise InputError(f"the checkpoint {path} cannot be read ({type(error).__name__}): fit again without --resume") from error
-        now = json.loads(json.dumps(self.settings))
-        if was != now:
-            was, now = flat(was), flat(now)
-            other = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
-            raise InputError(f"{self.folder} was started with another {', '.join(other)}: give the same to --resume, or fit without it")
-        try:
-            for name, part in {**parts, **self.also}.items():
-                part.load_state_dict(state[name])
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise InputError(f"the checkpoint {path} is of another network: fit again without --resume") from error
+        step = checkpoint.read(self.folder, self.settings, {**parts, **self.also})
         self._cut_log(step)
         self.snapshots = snapshots.read(self.folder, upto=step)
         return step
@@ -304,16 +272,6 @@ def pick_device(name: str) -> torch.device:
     if name == "cuda":
         torch.backends.cudnn.allow_tf32 = False
     return torch.device(name)
-
-
-@contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    """A disk that says no, in one sentence. Raises: InputError."""
-    try:
-        yield
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise InputError(f"training stopped, since {folder} cannot be written: {why}; make room, then go on with --resume") from error
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import convert_conv2d_weight_memory_format
 from torch.optim import Adam
 
+from novelette.checkpoint import HasState
 from novelette.classify import players
 from novelette.classify.concrete import Estimator, draw, log_q
 from novelette.classify.losses import log_made, log_true
 from novelette.classify.recipe import Recipe, Who
-from novelette.training import HasState, Precision, Run, descend, precise
+from novelette.training import Precision, Run, descend, precise
 
 
 class Sights(Protocol):

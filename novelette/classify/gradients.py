@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from novelette.bench.cells import Record, markdown
 from novelette.bench.figures import Line, Lines
 from novelette.bench.sections import Section
+from novelette.checkpoint import HasState
 from novelette.classify.algorithm import Game
 from novelette.classify.concrete import Estimator
 from novelette.classify.game import persuasion
 from novelette.classify.losses import distillation
-from novelette.training import HasState, Run
+from novelette.training import Run
 from novelette.words import counted
 
 See = Callable[[Mapping[str, nn.Module], int], dict[str, Any]]  # of players, by name, and an epoch

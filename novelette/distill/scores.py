@@ -16,7 +16,7 @@ from novelette.data.images import as_tensor
 from novelette.detector import FORWARD, Scorer
 from novelette.distill.made import made
 from novelette.errors import InputError
-from novelette.lesson import Lesson, Teaches
+from novelette.lesson import Lesson, Reconstructs, Teaches
 from novelette.losses import reconstruction_l1, same_shape
 from novelette.methods import ede_gan
 from novelette.methods.ede_gan import Gan
@@ -111,7 +111,7 @@ def distil(
         which, told = x_of.numbers(step), lesson(teacher, y, device)
         t = (torch.cat([own.scores[which], told.scores]) - middle) / spread
         x_hat, z, z_hat = student.net(torch.cat([x, y]))
-        target = reconstructed(teacher, x, told, device)
+        target = reconstructed(teacher, x, told)
         losses = {"k_s": score_loss((z - z_hat).square().mean(1), t), "k_x": reconstruction_l1(x_hat[: len(target)], target)}
         l = losses["k_s"].mean() + config.w_x * losses["k_x"].mean()
         if hints is not None:
@@ -167,13 +167,12 @@ def own_lesson(teacher: Scorer, images: Tensor, device: torch.device, *, bar: bo
     return Lesson(scores, torch.cat(features) if features else None)
 
 
-def reconstructed(teacher: Scorer, x: Tensor, told: Lesson, device: torch.device) -> Tensor:
+def reconstructed(teacher: Scorer, x: Tensor, told: Lesson) -> Tensor:
     """What the student's reconstructions shall be like: the teacher's of x and of y where it has any, else x itself; (2B | B, C, S, S).
 
     Args: told: of y.
     """
     if told.reconstructions is None:
         return x
-    of_x = lesson(teacher, x, device).reconstructions
-    assert of_x is not None
-    return torch.cat([of_x, told.reconstructions])
+    assert isinstance(teacher, Reconstructs)
+    return torch.cat([teacher.reconstructed(x), told.reconstructions])

@@ -203,8 +203,8 @@ def test_without_their_weight_there_are_no_hints(teacher):
 
 def test_what_is_reconstructed_is_the_teachers_where_it_reconstructs(teacher, painter):
     x, y = as_tensor(pictures(3)), as_tensor(pictures(3, seed=1))
-    assert reconstructed(teacher, x, lesson(teacher, y, CPU), CPU) is x
-    target = reconstructed(painter, x, lesson(painter, y, CPU), CPU)
+    assert reconstructed(teacher, x, lesson(teacher, y, CPU)) is x
+    target = reconstructed(painter, x, lesson(painter, y, CPU))
     assert target.shape == (6, 1, 32, 32)
     assert not target.requires_grad
     torch.testing.assert_close(target[3:], painter.scoring.net(y).detach())
