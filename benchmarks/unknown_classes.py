@@ -5,7 +5,7 @@
 
 For each class left out a classifier is fitted, as by `novelette classify fit METHOD`, on a folder with so many training images of each
 other class, of which a fifth is held out for its threshold; and measured on 100 test images of each, the one left out in the folder
-`unknown`. Beside it stands plain kNN on the same folder. A JSON line a class goes to results/unknown-classes.jsonl; the page has all of them.
+`unknown`. Beside it stands plain kNN on the same folder. A JSON line a class goes to results/unknown-classes.jsonl, and all to the page.
 """
 
 import argparse
