@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,18 @@ from typing import Any, Protocol
 import torch
 
 from novelette.errors import InputError
-from novelette.words import flat
+from novelette.words import flat, names_words
 
 NAME = "checkpoint.pt"
+OPTION = re.compile(r"^(config|distil|look|preprocessing)\.|^(?=seed$)")  # settings that have an option of their name
+WORDS = {
+    "pictures": "set of pictures",
+    "classes": "set of classes",
+    "labels": "set of labels",
+    "tags": "vocabulary",
+    "tagged": "set of tags and texts",
+    "perceptual": "pretrained network",
+}
 
 
 class HasState(Protocol):
@@ -40,22 +50,43 @@ def read(folder: Path, settings: Mapping[str, Any], parts: Mapping[str, HasState
     Returns: the step to go on with.   Raises: InputError when it cannot be read, or is of a run with other settings or networks.
     """
     path = folder / NAME
-    try:
-        state = torch.load(path, weights_only=True)
-        step, was = int(state["step"]), json.loads(state["settings"])
-    except Exception as error:
-        raise InputError(f"the checkpoint {path} cannot be read ({type(error).__name__}): fit again without --resume") from error
-    now = json.loads(json.dumps(settings))
-    if was != now:
-        was, now = flat(was), flat(now)
-        other = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
-        raise InputError(f"{folder} was started with another {', '.join(other)}: give the same to --resume, or fit without it")
+    step, was, state = _load(path)
+    _refuse_another(folder, was, settings)
     try:
         for name, part in parts.items():
             part.load_state_dict(state[name])
     except (KeyError, ValueError, RuntimeError) as error:
-        raise InputError(f"the checkpoint {path} is of another network: fit again without --resume") from error
+        raise InputError(f"the checkpoint {path} is of another network: begin anew with --force") from error
     return step
+
+
+def check(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a folder's checkpoint, where there is one, if its run had others of these settings.   Raises: InputError."""
+    if (folder / NAME).exists():
+        _, was, _ = _load(folder / NAME)
+        _refuse_another(folder, {name: was.get(name) for name in settings}, settings)
+
+
+def _load(path: Path) -> tuple[int, dict[str, Any], dict[str, Any]]:
+    """Step, settings, and all that a checkpoint holds."""
+    try:
+        state = torch.load(path, weights_only=True)
+        return int(state["step"]), dict(json.loads(state["settings"])), state
+    except Exception as error:
+        raise InputError(f"the checkpoint {path} cannot be read ({type(error).__name__}): begin anew with --force") from error
+
+
+def _refuse_another(folder: Path, was: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    now = json.loads(json.dumps(settings))
+    if was == now:
+        return
+    if was.get("method") != now.get("method"):
+        method = was.get("method") or "another kind"
+        raise InputError(f"{folder} holds a stopped run of {method}: go on with that, or begin anew with --force or another -o")
+    was, now = flat(was), flat(now)
+    other = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
+    named = names_words([OPTION.sub("--", name).replace("_", "-") if OPTION.match(name) else WORDS.get(name, name) for name in other])
+    raise InputError(f"{folder} was started with another {named}: give the same to --resume, or begin anew with --force")
 
 
 @contextmanager

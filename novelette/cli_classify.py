@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from novelette.arguments import NO_CLASS_SETS, ClassSetOptions, Flag, Output, SourceName, as_dataclass, given_settings, methods_usage, parse
-from novelette.cli_train import saved, trained
+from novelette.cli_train import replaces, saved, trained
 from novelette.errors import InputError
 from novelette.saying import STOPPED, say, skipped
 
@@ -74,7 +74,6 @@ def fit(args: Sequence[str]) -> int:
             resume: go on where a stopped run of the same command was.
             force: replace a classifier that is there, and the work of a stopped run.
         """
-        from novelette import checkpoint
         from novelette.classify import store
         from novelette.classify.fitting import Task
         from novelette.classify.fitting import fit as fit_task
@@ -84,7 +83,7 @@ def fit(args: Sequence[str]) -> int:
         config = validated(config_type, given_settings(settings, args))
         task = Task(args[0], config, pictures, size, channels, frame, seed, device, false_alarm_rate, sets.where())
         beside, work = store.beside(output), work_folder(output)
-        replacing = force or (resume and (work / checkpoint.NAME).exists())  # it is of the run that is taken up again
+        replacing = replaces(output, resume, force)
         store.check_output(beside, force=replacing)
         fitted = trained(output, resume, force, lambda run: fit_task(task, source, run), store.check_output)
         if fitted is None:
@@ -93,7 +92,7 @@ def fit(args: Sequence[str]) -> int:
             saved(lambda log: store.save(fitted.teacher, beside, force=replacing, log=log), work)
         elif replacing:
             store.remove(beside)  # of the run that is replaced
-        saved(lambda log: store.save(fitted.classifier, output, force=force, log=log), work)
+        saved(lambda log: store.save(fitted.classifier, output, force=replacing, log=log), work)
         remove_work(work)
         _tell(fitted, output, beside)
         return skipped(fitted.unreadable)

@@ -75,7 +75,7 @@ def fit(args: Sequence[str]) -> int:
             resume: go on where a stopped run of the same command was.
             force: replace a tagger that is there, and the work of a stopped run.
         """
-        from novelette.cli_train import trained
+        from novelette.cli_train import replaces, trained
         from novelette.settings import validated
         from novelette.tags import store
         from novelette.tags.fitting import Recipe
@@ -88,10 +88,11 @@ def fit(args: Sequence[str]) -> int:
         config = validated(module.Config, module.Config().model_dump() | given_settings(settings, args))
         look_config = validated(Look, Look().model_dump() | given_settings(look, args))
         recipe = Recipe(args[0], config, look_config, vocabulary, vocabulary_size, everything, seed, device)
-        store.check_output(output, force=force)
+        replacing = replaces(output, resume, force)
+        store.check_output(output, force=replacing)
         tagged = read(source, data_root)
         fitted = trained(output, resume, force, lambda run: fit_tagger(recipe, tagged, run), store.check_output)
-        return STOPPED if fitted is None else _keep(fitted, output, force)
+        return STOPPED if fitted is None else _keep(fitted, output, replacing)
 
     return parse(command, args[1:], f"tag fit {args[0]}")
 

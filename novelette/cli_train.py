@@ -64,8 +64,9 @@ def fit(args: Sequence[str]) -> int:
 
         config = configured(args[0], given_settings(settings, args), paper=paper)
         recipe = Recipe(args[0], config, size, channels, frame, tiles, seed, device, false_alarm_rate, sets.where())
+        replacing = replaces(output, resume, force)
         fitted = trained(output, resume, force, lambda run: fit_recipe(recipe, source, run), check_output)
-        return STOPPED if fitted is None else _keep(fitted, output, f"{args[0]} fitted", force)
+        return STOPPED if fitted is None else _keep(fitted, output, f"{args[0]} fitted", replacing)
 
     return parse(command, args[1:], f"fit {args[0]}")
 
@@ -110,7 +111,7 @@ def distill(args: Sequence[str]) -> int:
             resume: go on where a stopped run of the same command was.
             force: replace a detector that is there, and the work of a stopped run.
         """
-        from novelette import checkpoint, store
+        from novelette import store
         from novelette.distill import progressive
         from novelette.distill.detectors import distil_detector, way
         from novelette.fitting import adjusted
@@ -123,7 +124,7 @@ def distill(args: Sequence[str]) -> int:
         beside = output.with_name(output.name + ".teacher")
         if teacher.resolve() in (output.resolve(), beside.resolve()):
             raise InputError(f"{teacher} is the teacher, and -o {output} would replace it: give another -o")
-        replacing = force or (resume and (store.work_folder(output) / checkpoint.NAME).exists())  # it is of the run that is taken up again
+        replacing = replaces(output, resume, force)
         if isinstance(config, progressive.Config) and config.trains_teacher():
             store.check_output(beside, force=replacing)
 
@@ -135,9 +136,9 @@ def distill(args: Sequence[str]) -> int:
             return STOPPED
         if distilled.teacher is not None:
             saved(lambda log: store.save(distilled.teacher, beside, force=replacing, log=log), store.work_folder(output))
-        status = _keep(distilled.student, output, "student distilled", force)
-        if distilled.teacher is None and force:
-            store.remove(beside)  # of the run that --force replaces
+        status = _keep(distilled.student, output, "student distilled", replacing)
+        if distilled.teacher is None and replacing:
+            store.remove(beside)  # of the run that is replaced
         print("\n".join(table(distilled.student.detector.describe(), loaded.describe())))
         return status
 
@@ -153,6 +154,13 @@ def _way(args: Sequence[str]) -> ModuleType:
     return way(store.method_of(Path(args[0]))) if args and (Path(args[0]) / store.CARD).is_file() else progressive
 
 
+def replaces(output: Path, resume: bool, force: bool) -> bool:
+    """Whether what stands at `output` may be replaced: --force says so, or said so of the stopped run that --resume goes on with."""
+    from novelette import checkpoint, store
+
+    return force or (resume and (store.work_folder(output) / checkpoint.NAME).exists())
+
+
 def trained(output: Path, resume: bool, force: bool, train: Callable[[Any], Any], check_output: Callable[..., None]) -> Any:
     """What `train(run)` returns; None when a person stopped it, with the work kept beside `output`.
 
@@ -162,9 +170,12 @@ def trained(output: Path, resume: bool, force: bool, train: Callable[[Any], Any]
     from novelette import checkpoint, store
     from novelette.training import Diverged, Interrupted, Run
 
-    check_output(output, force=force)
+    check_output(output, force=replaces(output, resume, force))
     work = store.work_folder(output)
-    if (work / checkpoint.NAME).exists() and not (resume or force):
+    waiting = (work / checkpoint.NAME).exists()
+    if resume and not waiting:
+        say(f"there is no stopped run at {work}: beginning one")
+    if waiting and not (resume or force):
         raise InputError(f"{work} holds the work of a stopped run: give --resume to go on with it, or --force to begin anew")
     try:
         return train(Run(work, resume=resume, bar=True))

@@ -153,13 +153,13 @@ def fit_gathered(
 ) -> Fitted:
     """`fit_recipe` of pictures that are read.   Args: source: as `select.describe` gives it.   began: by time.monotonic."""
     device = pick_device(recipe.device)
-    run.settings |= {
-        "method": recipe.method,
-        "config": recipe.config.model_dump(mode="json"),
-        "preprocessing": preprocessing.model_dump(mode="json"),
-        "seed": recipe.seed,
-        "pictures": pictures.fingerprint,
-    }
+    run.begin(
+        method=recipe.method,
+        config=recipe.config.model_dump(mode="json"),
+        preprocessing=preprocessing.model_dump(mode="json"),
+        seed=recipe.seed,
+        pictures=pictures.fingerprint,
+    )
     given: dict[str, Any] = {"labels": pictures.labels, "seed": recipe.seed, "device": device, "run": run}
     scorer = METHODS[recipe.method].fit(pictures.training, recipe.config, **given)
     detector = Detector(

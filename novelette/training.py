@@ -88,6 +88,15 @@ class Run:
     _losses: str = ""
     _last: int = -1
 
+    def begin(self, **settings: Any) -> None:
+        """State what must be the same for a checkpoint to be taken up again.
+
+        Raises: InputError, before any step, where the run to be resumed had others: what has no steps would never look.
+        """
+        self.settings |= settings
+        if self.folder and self.resume:
+            checkpoint.check(self.folder, settings)
+
     def steps(
         self,
         total: int,

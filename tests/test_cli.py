@@ -235,9 +235,11 @@ def test_resume_refuses_other_settings_other_pictures_and_a_damaged_checkpoint(t
     others = write(tmp_path.parent / f"{tmp_path.name}-others", stripes(60, seed=8))
     capsys.readouterr()
     for changed, says in (
-        ([*argv, "--latent", "9"], "another config.latent"),
-        ([*argv, "--seed", "1"], "another seed"),
-        (["fit", "ede-gan", str(others), *argv[3:]], "another pictures"),
+        ([*argv, "--latent", "9"], "another --latent"),
+        ([*argv, "--seed", "1"], "another --seed"),
+        (["fit", "ede-gan", str(others), *argv[3:]], "another set of pictures"),
+        (["fit", "knn", *argv[2:5]], "a.det.run holds a stopped run of ede-gan"),  # which has no steps to go on with
+        (["fit", "vae", *argv[2:5]], "a.det.run holds a stopped run of ede-gan"),
     ):
         assert main([*changed, "--resume"]) == 2
         err = capsys.readouterr().err
@@ -248,6 +250,24 @@ def test_resume_refuses_other_settings_other_pictures_and_a_damaged_checkpoint(t
     os.truncate(checkpoint, 500)
     assert main([*argv, "--resume"]) == 2
     assert "checkpoint.pt cannot be read" in capsys.readouterr().err
+
+
+def test_a_stopped_run_that_would_replace_a_detector_goes_on_with_resume_alone(tmp_path, parts, gan, capsys, monkeypatch):
+    det, argv = tmp_path / "a.det", ["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN]
+    assert main(["fit", "knn", str(parts), "-o", str(det)]) == 0
+    before = everything_in(det)
+    assert_refused([*argv, "--resume"], tmp_path, capsys, "--force")  # of no run that was told to
+    with monkeypatch.context() as patched:
+        interrupt_at(3, patched)
+        assert main([*argv, "--force"]) == 130
+    assert everything_in(det) == before
+    assert main([*argv, "--resume"]) == 0
+    assert weights(det) == weights(gan)
+
+
+def test_resume_says_when_there_is_nothing_to_go_on_with(tmp_path, parts, capsys):
+    assert main(["fit", "knn", str(parts), "-o", str(tmp_path / "a.det"), "--resume"]) == 0
+    assert f"there is no stopped run at {tmp_path / 'a.det.run'}: beginning one" in capsys.readouterr().err
 
 
 def test_ctrl_c_at_a_terminal_ends_with_130_and_no_traceback(tmp_path, parts):

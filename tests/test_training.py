@@ -258,7 +258,7 @@ def test_a_run_begun_anew_leaves_nothing_of_the_one_before_to_resume(tmp_path, m
 def test_a_checkpoint_of_other_settings_is_refused_and_what_differs_is_named(tmp_path):
     fit(Run(folder=tmp_path, settings={"seed": 1, "config": {"steps": 30}, "method": "ede-gan"}))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(InputError, match=r"another config\.steps, seed: ") as refused:
+    with pytest.raises(InputError, match="another --steps, --seed: ") as refused:
         fit(Run(folder=tmp_path, resume=True, settings={"seed": 2, "config": {"steps": 60}, "method": "ede-gan"}))
     assert "method" not in str(refused.value)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -301,7 +301,7 @@ def damage(path, how):
 def test_a_damaged_checkpoint_is_refused_with_one_sentence(tmp_path, how):
     fit(Run(folder=tmp_path))
     damage(tmp_path / "checkpoint.pt", how)
-    with pytest.raises(InputError, match=r"checkpoint\.pt .*without --resume") as refused:
+    with pytest.raises(InputError, match=r"checkpoint\.pt .*begin anew with --force") as refused:
         fit(Run(folder=tmp_path, resume=True))
     assert "\n" not in str(refused.value)
 

@@ -84,16 +84,16 @@ def fit(task: Task, source: Any, run: Run) -> Fitted:
     pictures = gather(task, chosen, preprocessing, bar=run.bar)
     labels = pictures.labels
     assert labels is not None
-    run.settings |= {
-        "method": task.method,
-        "config": task.config.model_dump(mode="json"),
-        "preprocessing": preprocessing.model_dump(mode="json"),
-        "seed": task.seed,
-        "pictures": pictures.fingerprint,
-        "training": len(pictures.training),
-        "classes": list(chosen.names),
-        "labels": hashlib.sha256(labels.numpy().tobytes()).hexdigest()[:16],
-    }
+    run.begin(
+        method=task.method,
+        config=task.config.model_dump(mode="json"),
+        preprocessing=preprocessing.model_dump(mode="json"),
+        seed=task.seed,
+        pictures=pictures.fingerprint,
+        training=len(pictures.training),
+        classes=list(chosen.names),
+        labels=hashlib.sha256(labels.numpy().tobytes()).hexdigest()[:16],
+    )
     given: dict[str, Any] = {"classes": len(chosen.names), "seed": task.seed, "device": device, "run": run}
     taught = METHODS[task.method].fit(pictures.training, labels, task.config, **given)
     whence = fitting.provenance(describe(source, task.where), pictures, device, began) | run.notes

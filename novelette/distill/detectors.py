@@ -65,12 +65,12 @@ def distil_detector(
         progressive.student_config(teacher.scorer.config, config, size)
     where = grouped_as(where, teacher.provenance.get("source"))
     pictures = gather(normal_pictures(images, where), teacher.preprocessing, bar=run.bar)
-    run.settings |= {
-        "distil": config.model_dump(mode="json"),
-        "teacher": hashlib.sha256(tensor_bytes(teacher.scorer.state())).hexdigest()[:16],  # a checkpoint holds one that trains along
-        "seed": seed,
-        "pictures": pictures.fingerprint,
-    }
+    run.begin(
+        distil=config.model_dump(mode="json"),
+        teacher=hashlib.sha256(tensor_bytes(teacher.scorer.state())).hexdigest()[:16],  # a checkpoint holds one that trains along
+        seed=seed,
+        pictures=pictures.fingerprint,
+    )
     student, taught = module.distil(
         teacher.scorer, pictures.training, config, channels=channels, size=size, seed=seed, device=picked, run=run
     )

@@ -66,12 +66,16 @@ def fit(recipe: Recipe, tagged: Tagged, run: Run) -> Fitted:
     if training.sum() < FEWEST_PICTURES:
         raise InputError(f"{tagged.title} has {training.sum()} training pictures with tags, and a tagger needs at least {FEWEST_PICTURES}")
     texts = tuple(tagged.texts[i] for i in seen.indices[training])
-    run.settings |= {"method": recipe.method, "config": recipe.config.model_dump(mode="json"), "seed": recipe.seed, "tags": vocabulary}
-    run.settings |= {"look": recipe.look.model_dump(mode="json"), "network": title}
-    run.settings |= {
-        "pictures": _hash(np.sort(seen.hashes[training]).tobytes()),
-        "tagged": _hash(has[training].tobytes() + repr(texts).encode()),
-    }
+    run.begin(
+        method=recipe.method,
+        config=recipe.config.model_dump(mode="json"),
+        seed=recipe.seed,
+        tags=vocabulary,
+        look=recipe.look.model_dump(mode="json"),
+        network=title,
+        pictures=_hash(np.sort(seen.hashes[training]).tobytes()),
+        tagged=_hash(has[training].tobytes() + repr(texts).encode()),
+    )
     examples = Examples(seen.vectors[torch.from_numpy(training)], torch.from_numpy(has[training]), texts)
     scorer = METHODS[recipe.method].fit(examples, recipe.config, seed=recipe.seed, device=device, run=run)
     provenance = {

@@ -231,11 +231,11 @@ def test_resuming_with_other_names_or_labels_is_refused(tmp_path):
     first = resume()
     assert np.array_equal(resume().predict(across(3)).score, first.predict(across(3)).score)
     (folder / "across").rename(folder / "zigzag")
-    with pytest.raises(InputError, match="was started with another classes, labels"):
+    with pytest.raises(InputError, match="was started with another set of classes, set of labels"):
         resume()
     (folder / "zigzag").rename(folder / "across")
     (folder / "down" / "00.png").rename(folder / "across" / "moved.png")
-    with pytest.raises(InputError, match="was started with another labels"):
+    with pytest.raises(InputError, match="was started with another set of labels"):
         resume()
 
 

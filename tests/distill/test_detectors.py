@@ -307,10 +307,10 @@ def test_resume_refuses_another_teacher_other_settings_and_other_pictures(tmp_pa
         press_ctrl_c(4, patched)
         assert main(distill(three, out)) == 130
     assert_refused([*distill(longer, out), "--resume"], tmp_path, capsys, "another teacher:")
-    assert_refused([*distill(three, out), "--resume", "--w-1", "2"], tmp_path, capsys, "another distil.w_1:")
-    assert_refused([*distill(three, out), "--resume", "--seed", "2"], tmp_path, capsys, "another seed:")
+    assert_refused([*distill(three, out), "--resume", "--w-1", "2"], tmp_path, capsys, "another --w-1:")
+    assert_refused([*distill(three, out), "--resume", "--seed", "2"], tmp_path, capsys, "another --seed:")
     argv = [word if word != "3" or distill(three, out)[i - 1] != "--normal" else "4" for i, word in enumerate(distill(three, out))]
-    assert_refused([*argv, "--resume"], tmp_path, capsys, "another pictures:")
+    assert_refused([*argv, "--resume"], tmp_path, capsys, "another set of pictures:")
     assert main(distill(three, out, "--resume")) == 0
 
 

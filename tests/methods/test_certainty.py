@@ -129,7 +129,7 @@ def test_without_classes_there_is_one_sentence():
 def test_a_run_does_not_go_on_with_other_labels(tmp_path):
     labels, config = torch.arange(12) % 3, Config(**FEW)
     fit(pictures(), config, labels=labels, seed=0, device=CPU, run=Run(tmp_path))
-    with pytest.raises(InputError, match="was started with another labels"):
+    with pytest.raises(InputError, match="was started with another set of labels"):
         fit(pictures(), config, labels=labels.flip(0), seed=0, device=CPU, run=Run(tmp_path, resume=True))
 
 

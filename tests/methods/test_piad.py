@@ -196,7 +196,7 @@ def test_a_run_with_other_weights_does_not_go_on_with_a_checkpoint(tmp_path, mon
     trained(tiny(), folder=tmp_path)
     original = piad.load
     monkeypatch.setattr(piad, "load", lambda *args, **more: (original(*args, **more)[0], "others"))
-    with pytest.raises(InputError, match="was started with another perceptual"):
+    with pytest.raises(InputError, match="was started with another pretrained network"):
         trained(tiny(), folder=tmp_path, resume=True)
 
 

@@ -98,12 +98,12 @@ def test_resuming_with_another_look_or_other_tags_or_texts_is_refused(tmp_path):
 
     first = resume().scorer.state_dict()
     assert all(torch.equal(first[name], again) for name, again in resume().scorer.state_dict().items())
-    with pytest.raises(InputError, match=r"was started with another look\.size"):
+    with pytest.raises(InputError, match=r"was started with another --size"):
         resume(size=64)
     table = (source / "tags.csv").read_text()
     for was, now in (("something red", "anything red"), ("red;noon", "red;dusk")):
         (source / "tags.csv").write_text(table.replace(was, now))
-        with pytest.raises(InputError, match="was started with another tagged"):
+        with pytest.raises(InputError, match="was started with another set of tags and texts"):
             resume()
 
 
