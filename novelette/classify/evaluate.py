@@ -13,7 +13,7 @@ from novelette.classify.classifier import Classifier
 from novelette.data.select import UNKNOWN, Labelled
 from novelette.errors import InputError
 from novelette.info import ratios
-from novelette.metrics import auroc, share_interval
+from novelette.metrics import auroc, auroc_interval, share_interval
 from novelette.verdict import Finding, percent
 from novelette.words import counted
 
@@ -68,6 +68,11 @@ class Evaluation:
         """Wilson's, 95 %, of the accuracy."""
         return share_interval(int(self.confusion.trace()), int(self.confusion.sum()))
 
+    @property
+    def majority(self) -> float:
+        """The accuracy of always saying the class that most of these pictures belong to."""
+        return float(self.confusion.sum(1).max() / self.confusion.sum())
+
     def of_class(self, k: int) -> tuple[float | None, float | None]:
         """Recall and precision of class k; None where no picture is of it, or was said to be."""
         right, true, said = self.confusion[k, k], self.confusion[k].sum(), self.confusion[:, k].sum()
@@ -90,9 +95,14 @@ class Evaluation:
         """How well uncertainty tells pictures of no class from the others; None where one kind is missing."""
         return None if self.known.all() else auroc(self.score, (~self.known).astype(np.int64))
 
+    def unknown_interval(self) -> tuple[float, float] | tuple[None, None]:
+        """95 %, of the AUROC of pictures of no class: percentiles of 1,000 bootstrap samples."""
+        return (None, None) if self.known.all() else auroc_interval(self.score, (~self.known).astype(np.int64), seed=0)
+
     def to_json(self) -> dict[str, Any]:
         """The figures in JSON's types, null for what could not be computed."""
         low, high = self.interval
+        unknown_low, unknown_high = self.unknown_interval()
         alarms, caught = self.rates()
         per_class = {}
         for k, name in enumerate(self.classes):
@@ -102,11 +112,14 @@ class Evaluation:
             "accuracy": self.accuracy,
             "accuracy_low": low,
             "accuracy_high": high,
+            "majority": self.majority,
             "n": int(self.known.sum()),
             "classes": per_class,
             "confusion": self.confusion.tolist(),
             "n_unknown": int((~self.known).sum()),
             "unknown_auroc": self.unknown_auroc(),
+            "unknown_auroc_low": unknown_low,
+            "unknown_auroc_high": unknown_high,
             "unknown_caught": caught,
             "false_alarm_rate": alarms,
             "cost": self.costs[0],
@@ -167,11 +180,7 @@ def costs(classifiers: list[Classifier]) -> tuple[dict[str, Any], ...]:
 
 def findings(e: Evaluation) -> Iterator[Finding]:
     """What was found, most important first."""
-    low, high = (percent(share) for share in e.interval)
-    n, right = int(e.known.sum()), int(e.confusion.trace())
-    yield Finding(
-        "plain", f"It finds the class of {right:,} of {counted(n, 'picture')}: {percent(e.accuracy)} (95 % interval {low} to {high})."
-    )
+    yield _accuracy(e)
     if e.teacher_accuracy is not None:
         times = ratios(*e.costs)
         gap = 100 * (e.accuracy - e.teacher_accuracy)
@@ -190,13 +199,37 @@ def findings(e: Evaluation) -> Iterator[Finding]:
         yield Finding("plain", f"{counted(len(e.unreadable), 'picture')} could not be read and left out.")
 
 
+def _accuracy(e: Evaluation) -> Finding:
+    """Beside always saying one class, which is told from it where it lies outside the accuracy's interval."""
+    n, right, (low, high) = int(e.known.sum()), int(e.confusion.trace()), e.interval
+    interval = f"{percent(e.accuracy)} (95 % interval {percent(low)} to {percent(high)})"
+    text = f"It finds the class of {right:,} of {counted(n, 'picture')}: {interval}."
+    most = e.classes[e.confusion.sum(1).argmax()]
+    if e.majority == 1:
+        return Finding("plain", f"{text} All of them are of the class {most}, so they do not say whether it tells classes apart.")
+    always = f"always saying {most}, the most frequent class here, which finds {percent(e.majority)}"
+    if low > e.majority:
+        return Finding("plain", f"{text} That is better than {always}.")
+    how = "worse" if high < e.majority else "no better"
+    return Finding("bad", f"{text} It tells classes apart {how} than {always}.")
+
+
 def _of_unknown(e: Evaluation) -> Iterator[Finding]:
     alarms, caught = e.rates()
     if alarms is None:
         yield Finding("plain", "It has no threshold, so it calls nothing unknown.")
+    else:
+        text = f"It calls {percent(alarms)} of these pictures unknown; {100 * e.false_alarm_rate:g} % are stated."
+        if caught is not None:
+            text += f" Of {counted(int((~e.known).sum()), 'picture')} of no class of its own it calls {percent(caught)} unknown."
+        yield Finding("plain", text)
+    low, high = e.unknown_interval()
+    if low is None or high is None:
         return
-    text = f"It calls {percent(alarms)} of these pictures unknown; {100 * e.false_alarm_rate:g} % are stated."
-    if caught is not None:
-        text += f" Of {counted(int((~e.known).sum()), 'picture')} of no class of its own it calls {percent(caught)} unknown"
-        text += f" (AUROC {e.unknown_auroc():.3f})."
-    yield Finding("plain", text)
+    interval = f"AUROC {e.unknown_auroc():.3f}, 95 % interval {low:.3f} to {high:.3f}"
+    if high < 0.5:
+        yield Finding("bad", f"It is surer of pictures of no class of its own than of the others ({interval}).")
+    elif low <= 0.5:
+        yield Finding("bad", f"How unsure it is tells pictures of no class from the others no better than chance ({interval}).")
+    else:
+        yield Finding("plain", f"It is less sure of pictures of no class of its own than of the others ({interval}).")

@@ -11,7 +11,7 @@ from pictures import assert_refused, write
 
 from novelette.classify import METHODS, players, store
 from novelette.classify.certainty import PASSES, Reading, Scorer
-from novelette.classify.evaluate import evaluate, findings
+from novelette.classify.evaluate import Evaluation, evaluate, findings
 from novelette.classify.fitting import Task, fit, gather
 from novelette.classify.kdgan import Config
 from novelette.cli import main
@@ -19,6 +19,7 @@ from novelette.data.images import Preprocessing, as_tensor
 from novelette.data.select import Where, pictures_by_class
 from novelette.errors import InputError
 from novelette.fitting import fit as fit_detector
+from novelette.metrics import auroc_interval
 from novelette.training import Run
 
 
@@ -152,6 +153,66 @@ def test_evaluation_by_hand(folder, classifier):
     unknown = np.array([name == "unknown" for name in folders])
     assert found.rates() == (said.novel[~unknown].mean(), said.novel[unknown].mean())
     assert found.of_class(0)[0] == table[0, 0] / 10
+
+
+def judged(true, said, score=None):
+    """An Evaluation of classes that were said, -1 for pictures of none; without a threshold."""
+    true, said, n = np.array(true), np.array(said), len(true)
+    score = np.zeros(n, np.float32) if score is None else np.array(score, np.float32)
+    cost = {"params": 1}
+    return Evaluation(("a", "b", "c"), [""] * n, np.arange(n), true, said, np.ones(n), score, None, 0.05, 0, {}, (cost,), None)
+
+
+@pytest.mark.parametrize(
+    ("right", "tone", "says"),
+    [
+        (40, "plain", "That is better than always saying b, the most frequent class here, which finds 50.0 %."),
+        (27, "bad", "It tells classes apart no better than always saying b, the most frequent class here, which finds 50.0 %."),
+        (10, "bad", "It tells classes apart worse than always saying b, the most frequent class here, which finds 50.0 %."),
+    ],
+)
+def test_accuracy_stands_beside_always_saying_the_most_frequent_class(right, tone, says):
+    """Of 50 pictures 25 are b: Wilson's intervals are 67 to 89 % of 40, 40 to 67 % of 27, and 11 to 33 % of 10."""
+    true = np.array([0] * 15 + [1] * 25 + [2] * 10)
+    said = np.where(np.arange(50) < right, true, (true + 1) % 3)
+    found = judged([*true, -1], [*said, 1])  # a picture of no class counts for neither
+    first = next(findings(found))
+    assert found.majority == found.to_json()["majority"] == 0.5
+    assert first.tone == tone
+    assert first.text.endswith(says)
+
+
+def test_pictures_of_one_class_say_nothing_of_telling_classes_apart():
+    first = next(findings(judged([1] * 9, [1] * 9)))
+    assert first.tone == "plain"
+    assert first.text.endswith("All of them are of the class b, so they do not say whether it tells classes apart.")
+
+
+@pytest.mark.parametrize(
+    ("ahead", "tone", "says"),
+    [
+        (2, "plain", "It is less sure of pictures of no class of its own than of the others (AUROC 0."),
+        (0, "bad", "tells pictures of no class from the others no better than chance (AUROC 0."),
+        (-2, "bad", "It is surer of pictures of no class of its own than of the others (AUROC 0."),
+    ],
+)
+def test_uncertainty_that_does_not_find_pictures_of_no_class_is_told(ahead, tone, says):
+    rng = np.random.default_rng(4)
+    true = np.array([0, 1, 2, -1] * 10)
+    found = judged(true, np.maximum(true, 0), rng.normal(0, 1, 40) + ahead * (true < 0))
+    told = next(one for one in findings(found) if "AUROC" in one.text)
+    assert told.tone == tone
+    assert says in told.text
+    figures = found.to_json()
+    assert figures["unknown_auroc_low"] < figures["unknown_auroc"] < figures["unknown_auroc_high"]
+    low, high = auroc_interval(found.score, true < 0, seed=0)
+    assert f"95 % interval {low:.3f} to {high:.3f}" in told.text
+
+
+def test_without_pictures_of_no_class_there_is_no_sentence_on_them():
+    found = judged([0, 1], [0, 1])
+    assert found.to_json()["unknown_auroc_low"] is None
+    assert not any("no class" in one.text for one in findings(found))
 
 
 def test_mistakes_come_with_the_most_certain_first(classifier, folder, tmp_path):
