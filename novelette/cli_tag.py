@@ -140,7 +140,7 @@ def evaluate(
     data_root: UseAppendAction[tuple[Path, ...]] = (),
     json_: Annotated[Flag, arg(name="json")] = False,
 ) -> int:
-    """Measure a tagger on tagged pictures that it was not trained on: P@N, F@N, MAP and MRR.
+    """Measure a tagger, and the most frequent tags beside it, on tagged pictures that it was not trained on: P@N, F@N, MAP and MRR.
 
     Args:
         tagger: made by novelette tag fit.
@@ -149,6 +149,7 @@ def evaluate(
         data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
         json_: print one JSON object.
     """
+    from novelette.compare.findings import text_table
     from novelette.tags import store
     from novelette.tags.fitting import evaluate as evaluate_tagger
     from novelette.tags.readers import read
@@ -156,11 +157,13 @@ def evaluate(
 
     loaded = store.load(tagger)
     found = evaluate_tagger(loaded, read(source, data_root), f_at_n, bar=True)
-    counts = {"pictures": found.pictures, "trained_on": found.trained_on, "untagged": found.untagged}
     if json_:
-        print(json.dumps(found.values | counts))
+        print(json.dumps(found.to_json()))
     else:
-        print("  ".join(f"{name} {value:.4f}" for name, value in found.values.items()))
+        lines = {"the tagger": found.values, "the most frequent tags": found.most_frequent}
+        rows = [[name, *(f"{value:.4f}" for value in values.values())] for name, values in lines.items()]
+        print("\n".join(text_table(["", *found.values], rows)))
+        print(found.sentence())
         left_out = f"{found.trained_on:,} of its training, {found.untagged:,} with other tags alone"
         print(f"on {counted(found.pictures, 'picture')}; left out: {left_out}")
     return skipped(found.unreadable)

@@ -164,6 +164,17 @@ def share_interval(hits: int, n: int) -> tuple[float, float]:
     return max(0.0, float((middle - half) / (1 + z2))), min(1.0, float((middle + half) / (1 + z2)))
 
 
+def mean_interval(values: ArrayLike, *, seed: int, n_resamples: int = 1000, level: float = 0.95) -> tuple[float, float]:
+    """Percentile bootstrap interval of a mean: the values (N,), N > 0, are drawn anew, with replacement, n_resamples times.
+
+    Returns: (low, high), the (1 ∓ level) / 2 quantiles of the resampled means.
+    """
+    values, rng = np.asarray(values, np.float64), np.random.default_rng(seed)
+    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(n_resamples)]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def false_alarms_by_chance(rate: float, n_calibration: int, n_normal: int, level: float = 0.95) -> tuple[int, int]:
     """How many of n_normal fresh normal pictures a conformal threshold for `rate` may flag by sampling alone.
 

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,16 +14,19 @@ from pydantic import BaseModel
 
 from novelette.calibrate import held_out
 from novelette.errors import InputError
+from novelette.metrics import mean_interval
 from novelette.tags import METHODS
 from novelette.tags.examples import Examples
 from novelette.tags.features import Look, loaded, see
-from novelette.tags.ranking import FAtN, measures
+from novelette.tags.ranking import FAtN, by_picture, means, most_frequent
 from novelette.tags.readers import Tagged
 from novelette.tags.tagger import Tagger
 from novelette.tags.vocabulary import Kind, choose, incidence
 from novelette.training import Run, pick_device
+from novelette.words import counted
 
 FEWEST_PICTURES = 10
+FEWEST_TELLING = 6  # pictures: with five, all on one side are chance at 1 / 2^4 = 6 %
 
 
 @dataclass(frozen=True)
@@ -102,17 +106,43 @@ def _hash(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Measures over pictures that the tagger was not trained on and that have a tag of its vocabulary; how many others were left out."""
+    """Measures over pictures that the tagger was not trained on and that have a tag of its vocabulary; how many others were left out.
+
+    Attributes:
+        values: by name.   most_frequent: those of suggesting to every picture the tags that were most frequent in training.
+        difference: of both MAP.   interval: its 95 % bootstrap interval over pictures; None where they are too few.
+    """
 
     values: dict[str, float]
+    most_frequent: dict[str, float]
+    difference: float
+    interval: tuple[float, float] | None
     pictures: int
     trained_on: int
     untagged: int
     unreadable: dict[str, str]
 
+    def to_json(self) -> dict[str, Any]:
+        """The figures in JSON's types, null for an interval of too few pictures."""
+        low, high = self.interval or (None, None)
+        beside = {"most_frequent": self.most_frequent, "MAP_difference": self.difference}
+        beside |= {"MAP_difference_low": low, "MAP_difference_high": high}
+        return self.values | beside | {"pictures": self.pictures, "trained_on": self.trained_on, "untagged": self.untagged}
+
+    def sentence(self) -> str:
+        """Whether its MAP is told from that of the most frequent tags."""
+        always = "that of always suggesting the tags most frequent in training"
+        if self.interval is None:
+            return f"{counted(self.pictures, 'picture')} cannot tell its MAP from {always}: {FEWEST_TELLING} are needed at least."
+        low, high = self.interval
+        interval = f"95 % interval {low:+.4f} to {high:+.4f}"
+        if low <= 0 <= high:
+            return f"Its MAP is not told from {always}: the difference is {self.difference:+.4f} ({interval})."
+        return f"Its MAP is {abs(self.difference):.4f} {'above' if low > 0 else 'below'} {always} ({interval} of the difference)."
+
 
 def evaluate(tagger: Tagger, tagged: Tagged, f_at_n: FAtN, *, bar: bool = False) -> Evaluation:
-    """P@N, F@N, MAP and MRR.   Raises: InputError when no picture is left to be measured on."""
+    """P@N, F@N, MAP and MRR, of the tagger and of the most frequent tags.   Raises: InputError when no picture is left to be measured on."""
     seen = tagger.see(tagged.source, bar=bar)
     has = incidence([tagged.tags[i] for i in seen.indices], tagger.vocabulary)
     fresh = ~tagger.saw(seen.hashes)
@@ -125,4 +155,7 @@ def evaluate(tagger: Tagger, tagged: Tagged, f_at_n: FAtN, *, bar: bool = False)
     scores = tagger.scores(seen)[judged].astype(np.float64)
     unreadable = {tagged.source.names[i]: why for i, why in seen.unreadable.items()}
     left = int(judged.sum()), int((~fresh).sum()), int((fresh & ~judged).sum())
-    return Evaluation(measures(scores, has[judged], f_at_n), *left, unreadable)
+    its, always = (by_picture(each, has[judged], f_at_n) for each in (scores, most_frequent(has[judged])))
+    ahead = its["MAP"] - always["MAP"]
+    interval = mean_interval(ahead, seed=0) if len(ahead) >= FEWEST_TELLING else None
+    return Evaluation(means(its), means(always), float(ahead.mean()), interval, *left, unreadable)

@@ -3,6 +3,7 @@
 All are of `hits`, (N, K) bool: whether the tag in each place of a picture's ranking is one of its own. Every picture has at least one.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -68,9 +69,25 @@ def reciprocal_rank(hits: Hits) -> Values:
     return 1.0 / (1 + hits.argmax(1))
 
 
-def measures(scores: NDArray[np.floating], truth: Hits, f_at_n: FAtN = "standard", cutoffs: tuple[int, ...] = (3, 5)) -> dict[str, float]:
-    """Means over pictures: P@N and F@N at each cutoff, MAP and MRR.   Args: scores, truth: (N, K)."""
+def most_frequent(truth: Hits) -> NDArray[np.float64]:
+    """Scores (N, K) that rank the tags (N, K) of every picture in the vocabulary's order, in which more frequent tags come first."""
+    return np.broadcast_to(-np.arange(truth.shape[1], dtype=np.float64), truth.shape)
+
+
+def by_picture(
+    scores: NDArray[np.floating], truth: Hits, f_at_n: FAtN = "standard", cutoffs: tuple[int, ...] = (3, 5)
+) -> dict[str, Values]:
+    """P@N and F@N at each cutoff, average precision as MAP and reciprocal rank as MRR, (N,) each.   Args: scores, truth: (N, K)."""
     hits = hits_of(scores, truth)
     found = {f"P@{n}": precision_at(hits, n) for n in cutoffs} | {f"F@{n}": f_at(hits, n, f_at_n) for n in cutoffs}
-    found |= {"MAP": average_precision(hits), "MRR": reciprocal_rank(hits)}
-    return {name: float(values.mean()) for name, values in found.items()}
+    return found | {"MAP": average_precision(hits), "MRR": reciprocal_rank(hits)}
+
+
+def means(values: Mapping[str, Values]) -> dict[str, float]:
+    """Over pictures, of each measure."""
+    return {name: float(its.mean()) for name, its in values.items()}
+
+
+def measures(scores: NDArray[np.floating], truth: Hits, f_at_n: FAtN = "standard", cutoffs: tuple[int, ...] = (3, 5)) -> dict[str, float]:
+    """Means over pictures: P@N and F@N at each cutoff, MAP and MRR.   Args: scores, truth: (N, K)."""
+    return means(by_picture(scores, truth, f_at_n, cutoffs))

@@ -17,7 +17,7 @@ from novelette.cli import main
 from novelette.errors import InputError
 from novelette.tags import METHODS, store
 from novelette.tags.features import Look
-from novelette.tags.fitting import Recipe, fit
+from novelette.tags.fitting import Evaluation, Recipe, evaluate, fit
 from novelette.tags.readers import read
 from novelette.training import Run
 
@@ -78,8 +78,50 @@ def test_evaluates_on_what_was_held_out_of_the_same_source(fitted, capsys):
     assert found["pictures"] + found["trained_on"] == 40
     assert 0 < found["pictures"] < 20
     assert found["MRR"] > 0.8
+    assert found["MAP_difference"] == pytest.approx(found["MAP"] - found["most_frequent"]["MAP"])
+    assert found["MAP_difference_low"] <= found["MAP_difference"] <= found["MAP_difference_high"]
     assert main(["tag", "evaluate", str(fitted / "t"), str(fitted / "set"), "--f-at-n", "kdgan"]) == 0
-    assert f"on {found['pictures']} pictures; left out: {found['trained_on']} of its training" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"on {found['pictures']} pictures; left out: {found['trained_on']} of its training" in out
+    assert any(line.startswith("the most frequent tags") and f"{found['most_frequent']['MAP']:.4f}" in line for line in out.splitlines())
+    assert "that of always suggesting the tags most frequent in training" in out
+
+
+def test_the_tags_most_frequent_in_training_are_measured_beside(fitted):
+    """In a plain loop: every picture is suggested the same tags, in the vocabulary's order."""
+    tagger, source = store.load(fitted / "t"), read(str(fitted / "set"), ())
+    found = evaluate(tagger, source, "standard")
+    seen = tagger.see(source.source)
+    tops = []
+    for i, trained in zip(seen.indices, tagger.saw(seen.hashes), strict=True):
+        if not trained:
+            tops.append(sum(tag in source.tags[i] for tag in tagger.vocabulary[:3]) / 3)
+    assert found.most_frequent["P@3"] == pytest.approx(np.mean(tops))
+    assert found.most_frequent["P@3"] < found.values["P@3"]
+
+
+@pytest.mark.parametrize(
+    ("interval", "says"),
+    [
+        ((0.05, 0.2), "Its MAP is 0.1000 above that of always suggesting"),
+        ((-0.3, -0.02), "Its MAP is 0.1000 below that of always suggesting"),
+        ((-0.1, 0.3), "Its MAP is not told from that of always suggesting"),
+        ((0.0, 0.0), "Its MAP is not told from that of always suggesting"),
+        (None, "5 pictures cannot tell its MAP from that of always suggesting"),
+    ],
+)
+def test_whether_a_tagger_is_told_from_the_most_frequent_tags(interval, says):
+    difference = -0.1 if interval is not None and interval[1] < 0 else 0.1
+    found = Evaluation({"MAP": 0.5}, {"MAP": 0.5 - difference}, difference, interval, 5, 0, 0, {})
+    assert found.sentence().startswith(says)
+    assert found.to_json()["MAP_difference_low"] == (None if interval is None else interval[0])
+
+
+def test_too_few_pictures_have_no_interval(fitted, tmp_path):
+    few = evaluate(store.load(fitted / "t"), read(str(tagged(tmp_path / "few", 5, seed=9)), ()), "standard")
+    enough = evaluate(store.load(fitted / "t"), read(str(tagged(tmp_path / "enough", 6, seed=9)), ()), "standard")
+    assert few.interval is None
+    assert enough.interval is not None
 
 
 def test_what_is_kept_of_kdgan_is_the_classifier(fitted):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, label_ranking_average_precision_score, precision_score
 
-from novelette.tags.ranking import average_precision, f_at, hits_of, measures, precision_at, ranked, reciprocal_rank
+from novelette.tags.ranking import average_precision, f_at, hits_of, measures, most_frequent, precision_at, ranked, reciprocal_rank
 
 # by falling score: no, own, no, own, own
 SCORES, TRUTH = np.array([[0.1, 0.9, 0.5, 0.8, 0.3]]), np.array([[True, False, False, True, True]])
@@ -25,6 +25,12 @@ def test_measures_by_hand():
     assert f_at(HITS, 5) == pytest.approx([2 * (3 / 5) * 1 / (3 / 5 + 1)])
     assert average_precision(HITS) == pytest.approx([(1 / 2 + 2 / 4 + 3 / 5) / 3])
     assert reciprocal_rank(HITS) == pytest.approx([1 / 2])
+
+
+def test_the_most_frequent_tags_are_ranked_in_the_vocabularys_order():
+    truth = np.array([[True, False, False], [False, False, True]])
+    assert ranked(most_frequent(truth)).tolist() == [[0, 1, 2]] * 2
+    assert measures(most_frequent(truth), truth)["MRR"] == pytest.approx((1 + 1 / 3) / 2)
 
 
 def test_the_authors_f_takes_a_recall_that_ignores_n():
