@@ -12,6 +12,8 @@ from novelette.cards import is_classifier
 from novelette.errors import InputError
 from novelette.saying import keep_threshold, missing_words, refuse_negative, say, skipped, threshold_words
 
+HARDEST = 20  # kinds of novel pictures that are printed
+
 
 def calibrate(
     detector: DetectorPath,
@@ -135,11 +137,12 @@ def evaluate(
     """
     from novelette import outputs
     from novelette.cli_deploy import opened
+    from novelette.compare.findings import text_table
     from novelette.evaluate_saved import evaluate_detector
     from novelette.report import write_report
     from novelette.runtime import Runtime
     from novelette.shipped import Shipped
-    from novelette.verdict import verdict
+    from novelette.verdict import KINDS, kind_rows, verdict
 
     refuse_negative("--seed", seed)
     outputs.check_report(output, force=force)
@@ -153,6 +156,10 @@ def evaluate(
             print(finding.text.replace("*", ""))
         if evaluation.pixel_auroc is not None:
             print(f"Its heat maps find the pixels of {evaluation.n_masks:,} masks with AUROC {evaluation.pixel_auroc:.3f}.")
+        if evaluation.kinds:
+            print("\n".join(text_table(KINDS, kind_rows(evaluation)[:HARDEST])))
+        if len(evaluation.kinds) > HARDEST:
+            print(f"and {len(evaluation.kinds) - HARDEST:,} kinds more, which --json and the report have")
     if output is not None:
         page = write_report(output, loaded, evaluation, selection.source, title=f"{detector.name} on {selection.title}")
         say(f"report: {page}")

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -46,6 +46,22 @@ class Beside(NamedTuple):
         return math.inf if self.error is None else metrics.Z_95 * self.error
 
 
+class Kind(NamedTuple):
+    """Novel pictures of a kind, such as those of a folder.
+
+    Attributes: called_novel: how many; None without a threshold.   auroc: against all normal pictures; None without any.
+    """
+
+    name: str
+    pictures: int
+    called_novel: int | None
+    auroc: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        share = None if self.called_novel is None else self.called_novel / self.pictures
+        return {"pictures": self.pictures, "called_novel": self.called_novel, "share": share, "auroc": self.auroc}
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """Scores of labelled pictures, and what they come to. A figure that could not be computed is None, and `notes` says why.
@@ -57,6 +73,7 @@ class Evaluation:
         knn_auroc, knn_cosine_auroc: of k-nearest-neighbours, Euclidean and cosine, on the same pictures.
         knn_difference, knn_difference_error, ...: the detector's AUROC less a kNN's, and the standard error of that: on the same pictures.
         pixel_auroc, mean_picture_auroc, n_masks: of the heat maps against masks, and of |x - mean training picture|, where there are masks.
+        kinds: of the novel pictures, the hardest first; none where there are not at least two.
         seconds: that the detector took, decoding included, the kNNs and the interval not.
         unreadable: name -> why, of the pictures that were left out.   notes: sentences for a person.
     """
@@ -88,6 +105,7 @@ class Evaluation:
     knn_difference_error: float | None = None
     knn_cosine_difference: float | None = None
     knn_cosine_difference_error: float | None = None
+    kinds: tuple[Kind, ...] = ()
 
     @property
     def beside(self) -> list[Beside]:
@@ -99,13 +117,14 @@ class Evaluation:
         return [Beside(name, area, gap, error) for name, area, gap, error in both if area is not None and gap is not None]
 
     def to_json(self) -> dict[str, Any]:
-        """The figures as one flat JSON object, null for what could not be computed."""
+        """The figures as a JSON object, flat but for the kinds, null for what could not be computed."""
         figures = (
             "auroc auroc_low auroc_high aupr fpr95 precision false_alarm_rate miss_rate knn_auroc knn_cosine_auroc "
             "knn_difference knn_difference_error knn_cosine_difference knn_cosine_difference_error "
             "n_normal n_novel seconds threshold pixel_auroc mean_picture_auroc n_masks"
         )
         out: dict[str, Any] = {name: getattr(self, name) for name in figures.split()}
+        out["kinds"] = {kind.name: kind.to_json() for kind in self.kinds}
         return out | {"unreadable": len(self.unreadable), "note": " ".join(self.notes) or None}
 
 
@@ -116,6 +135,7 @@ def evaluate(
     *,
     train: NDArray[np.uint8] | None,
     groups: NDArray[np.int64] | None = None,
+    kinds: Sequence[str] | None = None,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
@@ -126,6 +146,7 @@ def evaluate(
         train: the detector's own training pictures, prepared as it prepares them, uint8 (N, C, S, S) or (N, T, C, S, S), for the kNNs;
             None when they are not at hand.
         groups: (N,), where pictures of one number show the same thing; None where each stands alone.
+        kinds: the name of each picture's kind, N; None where they are not known.
         seed: of the bootstrap.   progress: called with the number of pictures done.
     Raises: InputError if the labels do not fit the pictures, or no picture can be read.
     """
@@ -150,8 +171,21 @@ def evaluate(
         seconds=scored.seconds,
         unreadable={source.names[i]: why for i, why in sorted(scored.unreadable.items())},
         notes=tuple(notes),
+        kinds=() if kinds is None else by_kind(scored.scores["detector"], labels, [kinds[i] for i in scored.indices], detector.threshold),
         **figures,
     )
+
+
+def by_kind(scores: NDArray[np.float32], labels: NDArray[np.int64], kinds: Sequence[str], threshold: float | None) -> tuple[Kind, ...]:
+    """Each kind of the novel pictures by itself, the hardest first; () for fewer than two.   Args: scores, labels, kinds: N each."""
+    names, of = np.unique(kinds, return_inverse=True)
+    normal, found = labels == 0, []
+    for k in np.unique(of[~normal]):
+        its = (of == k) & ~normal
+        called = None if threshold is None else int((scores[its].astype(np.float64) > threshold).sum())
+        area = metrics.auroc(scores[its | normal], labels[its | normal]) if normal.any() else None
+        found.append(Kind(str(names[k]), int(its.sum()), called, area))
+    return tuple(sorted(found, key=lambda kind: (kind.auroc or 0, kind.called_novel or 0))) if len(found) > 1 else ()
 
 
 def knns(train: NDArray[np.uint8] | None) -> dict[str, Score]:

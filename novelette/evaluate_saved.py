@@ -46,7 +46,8 @@ def evaluate_detector(
     selection = labelled_pictures(source, its)
     assert selection.labels is not None
     neighbours = training_pixels(detector, train, where)
-    pictures: dict[str, Any] = {"train": neighbours, "groups": selection.groups}
+    kinds = None if selection.classes is None else [selection.class_names[k] for k in selection.classes]
+    pictures: dict[str, Any] = {"train": neighbours, "groups": selection.groups, "kinds": kinds}
     with progress("evaluate", len(selection.source), shown=bar) as show:
         evaluation = evaluate(detector, selection.source, selection.labels, **pictures, seed=seed, progress=show)
     evaluation = replace(evaluation, notes=(*evaluation.notes, *_another_split(detector, source, selection, its)))

@@ -21,7 +21,7 @@ from novelette.files import write_whole
 from novelette.gallery import galleries
 from novelette.heatmap import COLOURS
 from novelette.metrics import share_interval
-from novelette.verdict import percent, verdict
+from novelette.verdict import KINDS, kind_rows, percent, verdict
 from novelette.words import counted, flat
 
 LISTED = 20  # unreadable pictures named
@@ -85,6 +85,7 @@ def render(detector: Reported, evaluation: Evaluation, source: Source, *, title:
         charts=_charts(evaluation),
         galleries=galleries(detector, evaluation, source),
         figures=_figures(detector, evaluation),
+        kinds=_kinds(evaluation),
         unreadable=unreadable_list(evaluation.unreadable),
         settings=_settings(detector),
         style=style(),
@@ -170,6 +171,19 @@ def _figures(detector: Reported, e: Evaluation) -> str:
         f'<td class="soft">{beside}</td></tr>'
         for name, value, interval, beside in rows
     )
+
+
+def _kinds(e: Evaluation) -> str:
+    """The novel pictures by kind; nothing where there is only one."""
+    if not e.kinds:
+        return ""
+    heads = "".join(f"<th>{head}</th>" for head in ("kind", *KINDS[1:]))
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>' + "".join(f'<td class="number">{words(cell)}</td>' for cell in cells) + "</tr>"
+        for name, *cells in kind_rows(e)
+    )
+    table = f'<div class="card scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return f"<h2>By kind</h2><p>Novel pictures of each kind, the hardest first; AUROC is against all normal ones.</p>{table}"
 
 
 def _share_row(name: str, share: float, n: int, beside: str) -> Row:

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from novelette.evaluate import Evaluation
+from novelette.evaluate import Evaluation, Kind
 from novelette.metrics import false_alarms_by_chance
 from novelette.words import counted
 
@@ -31,6 +31,9 @@ class Calibrated(Protocol):
     def calibration(self) -> NDArray[np.float64]: ...
 
 
+KINDS = ("by kind", "pictures", "called novel", "AUROC")  # heads of `kind_rows`
+
+
 def verdict(detector: Calibrated, evaluation: Evaluation) -> list[Finding]:
     """The findings, most important first: how well it ranks, what it catches, whether its stated rate holds, whether kNN beats it."""
     found = [_ranking(evaluation), _caught(evaluation), _stated_rate(detector, evaluation), _beside_knn(evaluation)]
@@ -44,6 +47,15 @@ def verdict(detector: Calibrated, evaluation: Evaluation) -> list[Finding]:
 def percent(share: float, n: int = 1000) -> str:
     """A share of n pictures in per cent, with a decimal only where so many pictures give it a meaning."""
     return f"{100 * share:.{1 if n >= 200 else 0}f} %"
+
+
+def kind_rows(e: Evaluation) -> list[list[str]]:
+    """A line for each kind of novel pictures: its name, how many, how many are called novel, AUROC; what is not known is empty."""
+    return [[kind.name, f"{kind.pictures:,}", _called(kind), "" if kind.auroc is None else f"{kind.auroc:.3f}"] for kind in e.kinds]
+
+
+def _called(kind: Kind) -> str:
+    return "" if kind.called_novel is None else f"{kind.called_novel:,} ({percent(kind.called_novel / kind.pictures, kind.pictures)})"
 
 
 def _ranking(e: Evaluation) -> Finding | None:

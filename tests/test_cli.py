@@ -443,6 +443,21 @@ def test_evaluate_prints_one_json_object_with_every_figure(labelled, knn, capsys
     assert said["false_alarm_rate"] == pytest.approx(alarms.mean())
 
 
+def test_evaluate_tells_the_novel_folders_apart(tmp_path, labelled, knn, capsys):
+    for folder, name in (("normal", "normal"), ("novel", "scratch"), ("novel", "pit")):
+        shutil.copytree(labelled / folder, tmp_path / name)
+    said = as_json(["evaluate", str(knn), str(tmp_path)], capsys)["kinds"]
+    assert set(said) == {"pit", "scratch"}
+    assert said["pit"] == said["scratch"]
+    caught = store.load(knn).predict(tmp_path / "pit").novel
+    assert (said["pit"]["pictures"], said["pit"]["called_novel"]) == (12, caught.sum())
+    assert main(["evaluate", str(knn), str(tmp_path)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["by", "kind", "pictures", "called", "novel", "AUROC"] in lines
+    assert ["scratch", "12", str(caught.sum())] in [line[:3] for line in lines]
+    assert as_json(["evaluate", str(knn), str(labelled)], capsys)["kinds"] == {}
+
+
 def test_evaluate_without_the_training_pictures_says_so_and_takes_others(tmp_path, labelled, capsys):
     source = write(tmp_path / "parts", stripes(40))
     det = fitted(tmp_path / "a.det", source)

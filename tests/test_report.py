@@ -21,12 +21,12 @@ from novelette.errors import InputError
 from novelette.evaluate import Evaluation, evaluate, knns
 from novelette.gallery import MOST, choose
 from novelette.heatmap import smooth, to_picture
-from novelette.verdict import verdict
+from novelette.verdict import kind_rows, verdict
 
 KEYS = [
     *["auroc", "auroc_low", "auroc_high", "aupr", "fpr95", "precision", "false_alarm_rate", "miss_rate", "knn_auroc", "knn_cosine_auroc"],
     *["knn_difference", "knn_difference_error", "knn_cosine_difference", "knn_cosine_difference_error", "n_normal", "n_novel"],
-    *["seconds", "threshold", "pixel_auroc", "mean_picture_auroc", "n_masks", "unreadable", "note"],
+    *["seconds", "threshold", "pixel_auroc", "mean_picture_auroc", "n_masks", "kinds", "unreadable", "note"],
 ]
 
 
@@ -229,6 +229,40 @@ def test_unreadable_pictures_are_left_out_and_named(tmp_path):
     page = report.render(detector, e, source, title="t")
     assert "Unreadable pictures" in page
     assert "1 picture could not be read and was left out" in page
+
+
+def test_novel_pictures_by_kind_agree_with_a_plain_loop(evaluated):
+    detector, source, e = evaluated
+    names = ["zero" if label == 0 else f"<{'abc'[i % 3]}>" for i, label in enumerate(e.labels)]
+    found = evaluate(detector, source, e.labels, train=None, kinds=names)
+    normal = e.scores[e.labels == 0]
+    for kind in found.kinds:
+        its = e.scores[[name == kind.name for name in names]]
+        assert (kind.pictures, kind.called_novel) == (len(its), (its > detector.threshold).sum())
+        assert kind.auroc == pytest.approx(np.mean([(own > other) + (own == other) / 2 for own in its for other in normal]))
+    assert sorted(kind.name for kind in found.kinds) == ["<a>", "<b>", "<c>"]
+    assert [kind.auroc for kind in found.kinds] == sorted(kind.auroc for kind in found.kinds)  # the hardest first
+    told = found.to_json()["kinds"]["<a>"]
+    assert told["share"] == told["called_novel"] / told["pictures"]
+    assert (found.auroc, found.miss_rate) == (e.auroc, e.miss_rate)
+    page = report.render(detector, found, source, title="t")
+    assert "By kind" in page
+    assert "&lt;a&gt;" in page
+
+
+def test_pictures_of_one_kind_have_no_table_of_kinds(evaluated):
+    detector, source, e = evaluated
+    alone = evaluate(detector, source, e.labels, train=None, kinds=["normal" if label == 0 else "novel" for label in e.labels])
+    assert alone.kinds == e.kinds == ()
+    assert "By kind" not in report.render(detector, alone, source, title="t")
+
+
+def test_kinds_without_a_threshold_have_their_auroc_alone(evaluated):
+    _, source, e = evaluated
+    names = [f"{'ab'[i % 2]}" for i in range(len(e.labels))]
+    found = evaluate(MeanPicture(digits()[0], rate=0.001), source, e.labels, train=None, kinds=names)
+    assert [kind.called_novel for kind in found.kinds] == [None, None]
+    assert {row[2] for row in kind_rows(found)} == {""}
 
 
 def test_pictures_that_were_trained_on_are_counted(evaluated):

@@ -29,6 +29,7 @@ def test_named_set_gives_the_training_pictures_of_its_normal_class_and_tests_on_
     assert len(test.labels) == len(test.source)
     assert "normal = 3" in training.title
     assert "standard" in training.title
+    assert [test.class_names[k] != "3" for k in test.classes] == test.labels.tolist()
 
 
 def test_leave_one_out_calls_the_class_novel():
@@ -44,6 +45,7 @@ def test_labelled_folders_are_novel_unless_named_normal_or_good(normal, tmp_path
     write(tmp_path / "hole", stripes(1))
     chosen = labelled_pictures(str(tmp_path), Where())
     labels = dict(zip(chosen.source.names, chosen.labels.tolist(), strict=True))
+    assert [chosen.class_names[k] for k in chosen.classes] == [name.split("/")[0] for name in chosen.source.names]
     assert labels == {f"{normal}/00.png": 0, f"{normal}/01.png": 0, "crack/long/00.png": 1, "hole/00.png": 1}
 
 

@@ -26,6 +26,7 @@ class Selection:
         labels: (N,) int, 1 = novel, 0 = normal; None where they are not known.
         groups: (N,) int; pictures of one number show the same thing; None where each stands alone.
         classes: (N,) int, the class of each picture: a named set's, or the number of its subfolder; None where there are none.
+        class_names: of labelled pictures, their classes' by number.
     """
 
     source: Source
@@ -33,6 +34,7 @@ class Selection:
     labels: NDArray[np.int64] | None = None
     groups: NDArray[np.int64] | None = None
     classes: NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ def labelled_pictures(source: Any, where: Where) -> Selection:
         labels = is_novel(where.protocol, named.labels, class_index(named, where.normal))[split.test]
         tested = SubsetSource(named.source, split.test)
         groups = _groups(tested.names, where) if named.groups is None else named.groups[split.test]
-        return Selection(tested, f"{named.title}, {_class_words(named, where)}, {where.protocol}", labels, groups)
+        title = f"{named.title}, {_class_words(named, where)}, {where.protocol}"
+        return Selection(tested, title, labels, groups, named.labels[split.test], named.classes)
     _refuse_class(source, where)
     root = Path(source)
     if not root.is_dir():
@@ -149,7 +152,8 @@ def labelled_pictures(source: Any, where: Where) -> Selection:
     if None in folders:
         loose = pictures.names[folders.index(None)]
         raise InputError(f"{root}: {loose} lies in neither normal/ nor another folder, so its label is not known: move it into one")
-    return Selection(pictures, _title(source), labels, _groups(pictures.names, where))
+    names, classes = np.unique([str(folder) for folder in folders], return_inverse=True)
+    return Selection(pictures, _title(source), labels, _groups(pictures.names, where), classes, tuple(names.tolist()))
 
 
 def pictures_by_class(source: Any, where: Where, *, test: bool = False) -> Labelled:

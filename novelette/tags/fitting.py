@@ -142,7 +142,10 @@ class Evaluation:
 
 
 def evaluate(tagger: Tagger, tagged: Tagged, f_at_n: FAtN, *, bar: bool = False) -> Evaluation:
-    """P@N, F@N, MAP and MRR, of the tagger and of the most frequent tags.   Raises: InputError when no picture is left to be measured on."""
+    """P@N, F@N, MAP and MRR of the tagger and of the most frequent tags.
+
+    Raises: InputError when no picture is left to be measured on.
+    """
     seen = tagger.see(tagged.source, bar=bar)
     has = incidence([tagged.tags[i] for i in seen.indices], tagger.vocabulary)
     fresh = ~tagger.saw(seen.hashes)
