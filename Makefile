@@ -9,6 +9,7 @@ setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "novelette needs Python 3.11 or later; say which with make PYTHON=python3.12"; exit 2; }
+	@echo "setting up .venv: pip downloads PyTorch, which takes minutes"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,serve,data,dev]'
 	@touch $@

@@ -128,11 +128,25 @@ def one_sentence(boxed: str, name: str) -> str:
             paragraphs.append([])
         else:
             paragraphs[-1].append(line)
-    text = " ".join(paragraphs[1]).rstrip(".")
-    text = re.sub(r"^Missing from novelette [^:]*: ", "missing: ", text)
+    text = plainly(" ".join(paragraphs[1]).rstrip("."))
     meant = re.search(r"Perhaps you meant:\s*(--[\w-]+)", " ".join(line for lines in paragraphs[2:3] for line in lines))
     hint = f"; did you mean {meant.group(1)}?" if meant else ""
     return f"{text[:1].lower()}{text[1:]}{hint}; see novelette {name} --help"
+
+
+def plainly(text: str) -> str:
+    """What tyro says of an argument, without Python's words for it."""
+    if told := re.match(r"Missing from novelette [^:]*: (.*)", text):
+        return "missing: " + ", ".join(re.findall(r"(?:^|\(required\) )((?:-\w|--[\w-]+) [^\s,]+|[^\s,]+)", told[1]))
+    if told := re.match(r"Error parsing ([^:]+): .*(?:for int\(\) with base 10|(to float)): ('.*?')", text):
+        return f"{told[1]} {told[3]} is no {'number' if told[2] else 'whole number'}"
+    if told := re.match(r"(?i)invalid choice '(.*)' for argument '(.*)'\.\s+Expected one of \((.*)\)", text):
+        choices = [choice for choice in re.findall(r"'(.*?)'", told[3]) if choice != "None"]
+        return f"{told[2]} {told[1]} is none of {', '.join(sorted(choices))}"
+    if told := re.match(r"Unrecognized options: (.*)", text):
+        given = told[1].split(", ")
+        return f"unrecognized options: {', '.join([one for one in given if one.startswith('-')] or given)}"
+    return text
 
 
 def as_dataclass(model: Any, base: Any) -> Any:

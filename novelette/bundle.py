@@ -8,14 +8,14 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
-from novelette.cards import digest, read_card
+from novelette.cards import BUNDLE, digest, read_card
 from novelette.data.images import Preprocessing
 from novelette.errors import InputError
 from novelette.files import check_folder, replacing
 from novelette.words import flat
 
 SCHEMA = 1
-CARD, MODEL = "bundle.json", "model.onnx"
+CARD, MODEL = BUNDLE, "model.onnx"
 
 
 class Tensor(BaseModel, frozen=True, extra="forbid"):

@@ -7,7 +7,8 @@ from typing import Any
 
 from novelette.errors import InputError
 
-DETECTOR, CLASSIFIER = "detector.json", "classifier.json"  # the cards that tell one from the other
+DETECTOR, CLASSIFIER, BUNDLE, TAGGER = "detector.json", "classifier.json", "bundle.json", "tagger.json"
+KINDS = {DETECTOR: "a detector", CLASSIFIER: "a classifier", BUNDLE: "a bundle", TAGGER: "a tagger"}  # what has such a card
 
 
 def is_detector(folder: Path) -> bool:
@@ -35,7 +36,8 @@ def read_card(folder: Path, name: str, kind: str, schema: int) -> dict[str, Any]
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{folder} is not {kind}: it has no {name}") from error
+        other = next((what for card, what in KINDS.items() if (folder / card).is_file()), None)
+        raise InputError(f"{folder} is {other}, not {kind}" if other else f"{folder} is not {kind}: it has no {name}") from error
     except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{path} is damaged and cannot be read") from error
     if not isinstance(card, dict) or not isinstance(card.get("schema"), int):

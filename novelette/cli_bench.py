@@ -69,11 +69,12 @@ def table(
     """
     from novelette.bench.page import make, text_of, write
     from novelette.classify import pages
+    from novelette.words import counted
 
     page = (pages.make if pages.of_classifiers(name, benchmarks) else make)(name, benchmarks, results)
     if output is None:
         print(text_of(page, figures=False), end="")
     else:
         paths = write(page, output)
-        print(f"{paths[-1]}: {len(paths) // 2} plots beside it, each as .svg and .png")
+        print(f"{paths[-1]}: {counted(len(paths) // 2, 'plot')} beside it, each as .svg and .png")
     return 0

@@ -1,5 +1,6 @@
 """The command that answers over HTTP: `serve`."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from novelette.cards import is_classifier, is_detector
 from novelette.errors import InputError
+from novelette.saying import say
 
 
 def serve(
@@ -58,6 +60,8 @@ def serve(
     limits = Limits(max_body * MEGA, max_pixels * MEGA, max_pictures, queue, timeout)
     app = create_app(detector, limits=limits, token=token, threads=threads)
     with server.opened(host, port) as listening:
+        if token is None and not ip_address(listening.getsockname()[0]).is_loopback:
+            say("whoever reaches this address can ask: --token-file or NOVELETTE_TOKEN gives a token that requests must send")
         address = server.address_of(listening)
         server.run(app, limits, listening, lambda: print(f"{bundle}: serving at {address}; Ctrl-C stops", flush=True))
     print("stopped")

@@ -142,12 +142,12 @@ def _made(name: str, output: Path, force: bool, make: "Callable[[], Study]") -> 
     """Run a study, write its page, and print its table."""
     from novelette.compare.findings import text_table
     from novelette.studies import page
-    from novelette.words import seconds_words
+    from novelette.words import counted, seconds_words
 
     page.check(output, name, force=force)
     began = time.monotonic()
     made = make()
     path = page.write(made, output)
     print("\n".join(text_table(made.heads, made.lines)))
-    say(f"{path}: {len(made.pictures)} plots beside it, each as .svg and .png; {seconds_words(time.monotonic() - began)}")
+    say(f"{path}: {counted(len(made.pictures), 'plot')} beside it, each as .svg and .png; {seconds_words(time.monotonic() - began)}")
     return 0

@@ -41,7 +41,9 @@ def fit(args: Sequence[str]) -> int:
     if not args or args[0].startswith("-"):
         return methods_usage("novelette tag fit", "TAGGER", fit.__doc__, METHODS, args)
     if args[0] not in METHODS:
-        raise InputError(f"there is no method {args[0]!r} of taggers: choose one of {', '.join(METHODS)}")
+        from novelette.words import choice_words
+
+        raise InputError(f"there is no method {args[0]!r} of taggers: {choice_words(args[0], METHODS)}")
     from novelette.tags.features import Look
 
     module = METHODS[args[0]]

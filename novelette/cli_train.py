@@ -16,13 +16,15 @@ def fit(args: Sequence[str]) -> int:
     """Fit a detector on normal pictures, and calibrate it on a fifth of them that training does not see.
 
     novelette fit METHOD SOURCE -o OUT ...; novelette fit METHOD --help lists the method's own settings."""
-    if not args or args[0].startswith("-"):
-        from novelette.methods import METHODS
+    from novelette.methods import METHODS
 
+    if not args or args[0].startswith("-"):
         return methods_usage("novelette fit", "OUT", fit.__doc__, METHODS, args)
     from novelette.calibrate import FALSE_ALARM_RATE
     from novelette.fitting import find_method
 
+    if args[0] not in METHODS and args[1:2] and args[1] in METHODS:
+        raise InputError(f"the method comes first: novelette fit {args[1]} {args[0]}")
     module = find_method(args[0])
     base = module.paper() if "--paper" in args else module.Config()
     settings_type = as_dataclass(module.Config, base)

@@ -26,7 +26,7 @@ from novelette.progress import progress
 from novelette.saying import missing_words
 from novelette.settings import validated
 from novelette.training import Run, pick_device
-from novelette.words import counted
+from novelette.words import choice_words, counted
 
 FEWEST_PICTURES = 10
 STRANGEST = 10
@@ -70,7 +70,7 @@ class Recipe:
 def find_method(name: str) -> Any:
     """The module of a method. Raises: InputError that lists the methods."""
     if name not in METHODS:
-        raise InputError(f"there is no method {name!r}: choose one of {', '.join(METHODS)}")
+        raise InputError(f"there is no method {name!r}: {choice_words(name, METHODS)}")
     return METHODS[name]
 
 
@@ -227,7 +227,8 @@ def gather(chosen: Selection, preprocessing: Preprocessing, *, bar: bool) -> Gat
         loaded = load(chosen.source, preprocessing, progress=show)
     different = len(np.unique(loaded.hashes))
     if different < FEWEST_PICTURES:
-        raise InputError(f"{chosen.title} has {different} different readable pictures, and fitting needs at least {FEWEST_PICTURES}")
+        there = counted(different, "different readable picture")
+        raise InputError(f"{chosen.title} has {there}, and fitting needs at least {FEWEST_PICTURES}")
     calibrating = calibrate.held_out(loaded.hashes, None if chosen.groups is None else chosen.groups[loaded.indices])
     if (~calibrating).sum() < FEWEST_PICTURES // 2:
         raise InputError(f"{chosen.title}: too few different pictures; fitting needs at least {FEWEST_PICTURES}")

@@ -1,6 +1,7 @@
 """Numbers and names as a person reads them."""
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -29,6 +30,13 @@ def flat(nested: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 def install_words(extra: str) -> str:
     """What to do where an extra is not installed."""
     return f"install novelette with its extra {extra}, in a checkout pip install '.[{extra}]'"
+
+
+def choice_words(name: str, names: Iterable[str]) -> str:
+    """What to do about a name that is none of `names`."""
+    names = list(names)
+    close = difflib.get_close_matches(name.casefold(), names, n=1)
+    return f"choose one of {', '.join(names)}" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def names_words(names: Sequence[str], most: int = 10) -> str:

@@ -270,6 +270,41 @@ def test_resume_says_when_there_is_nothing_to_go_on_with(tmp_path, parts, capsys
     assert f"there is no stopped run at {tmp_path / 'a.det.run'}: beginning one" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["fit", "knn", "x", "-o", "y", "--seed", "abc"], "--seed 'abc' is no whole number;"),
+        (["classify", "fit", "plain", "x", "-o", "y", "--pictures", "1.5"], "--pictures '1.5' is no whole number;"),
+        (["calibrate", "x", "y", "--false-alarm-rate", "half"], "--false-alarm-rate 'half' is no number;"),
+        (["fit", "knn", "x", "-o", "y", "--channels", "2"], "--channels 2 is none of 1, 3;"),
+        (["fit", "knn", "x", "-o", "y", "--szie", "64"], "unrecognized options: --szie; did you mean --size?"),
+        (["score", "x", "y", "z"], "unrecognized options: z;"),
+        (["fit", "knn"], "missing: SOURCE, -o PATH;"),
+        (["fit", "parts", "knn"], "the method comes first: novelette fit knn parts"),
+        (["fit", "KNN", "parts"], "there is no method 'KNN': choose one of "),
+        (["fit", "ede_gan", "parts"], "; did you mean ede-gan?"),
+        (["classify", "fit", "plian", "x"], "; did you mean plain?"),
+        (["tag", "fit", "nagam", "x"], "; did you mean nagan?"),
+    ],
+)
+def test_what_is_typed_wrongly_is_told_without_python(argv, says, tmp_path, capsys):
+    err = assert_refused(argv, tmp_path, capsys, says)
+    assert not re.search(r"int\(\)|NoneType|could not convert|Expected one of", err)
+
+
+def test_what_is_something_else_than_a_detector_is_named(tmp_path, parts, capsys):
+    for card, what in (("bundle.json", "a bundle"), ("tagger.json", "a tagger")):
+        (tmp_path / what).mkdir()
+        (tmp_path / what / card).write_text("{}")
+        assert_refused(["calibrate", str(tmp_path / what), str(parts)], tmp_path, capsys, f"is {what}, not a detector")
+    assert_refused(["calibrate", str(parts), str(parts)], tmp_path, capsys, "is not a detector: it has no detector.json")
+
+
+def test_a_named_set_where_none_is_taken_is_not_called_a_missing_path(tmp_path, knn, capsys):
+    argv = ["score", str(knn), "digits", "-o", str(tmp_path / "a.csv")]
+    assert_refused(argv, tmp_path, capsys, "digits does not exist; digits is a named set, which is not taken here")
+
+
 def test_ctrl_c_at_a_terminal_ends_with_130_and_no_traceback(tmp_path, parts):
     command = [sys.executable, "-m", "novelette.cli", "fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det")]
     fit = subprocess.Popen([*command, *GAN, "--steps", "10000000"], stderr=subprocess.PIPE, text=True)

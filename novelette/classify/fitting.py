@@ -25,6 +25,7 @@ from novelette.fitting import Gathered
 from novelette.progress import progress
 from novelette.settings import validated
 from novelette.training import Run, pick_device
+from novelette.words import choice_words
 
 MOST_CALIBRATING = 1000  # pictures: more make a threshold hardly surer
 FEWEST_CLASSES = 2
@@ -61,7 +62,7 @@ class Fitted:
 def find_method(name: str) -> Any:
     """The module of a method. Raises: InputError that lists the methods."""
     if name not in METHODS:
-        raise InputError(f"there is no method {name!r} of classification: choose one of {', '.join(METHODS)}")
+        raise InputError(f"there is no method {name!r} of classification: {choice_words(name, METHODS)}")
     return METHODS[name]
 
 

@@ -146,7 +146,10 @@ def _open_path(given: str | os.PathLike[str]) -> Source:
     except (OSError, RuntimeError, ValueError):  # too long a name, an unknown home, a zero byte, a loop of links
         found = False
     if not found:
-        raise InputError(f"{shown} does not exist: check the path")
+        from novelette.data.named import NAMES  # which stands on this
+
+        named = f"; {shown} is a named set, which is not taken here" if shown in NAMES else ": check the path"
+        raise InputError(f"{shown} does not exist{named}")
     if path.is_dir():
         return FolderSource(path)
     suffix = path.suffix.lower()

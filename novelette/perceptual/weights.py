@@ -122,9 +122,10 @@ def fetched(name: str) -> Path:
         folder = fetch(public.download, cache_folder(), lambda folder: _published(folder, public))
     except InputError as error:
         roots = ", ".join(map(str, search_order(())))
+        kept = public.places[0] if public.of_file else f"{public.places[-1]}/{MANIFEST}, with the files that it names beside it"
         raise InputError(
             f"the weights of {public.title} are not there (looked in {roots}; {error}): fetch {public.source} on a machine that has "
-            f"internet, then give it with --perceptual-weights, or put it into a folder named by {DATA_VARIABLE} as {public.places[0]}"
+            f"internet, then give it with --perceptual-weights, or put it into a folder named by {DATA_VARIABLE} as {kept}"
         ) from error
     return folder / public.download.files[0].name if public.of_file else folder
 

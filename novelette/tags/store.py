@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
-from novelette.cards import read_card
+from novelette.cards import TAGGER, read_card
 from novelette.errors import InputError
 from novelette.files import check_folder
 from novelette.store import WEIGHTS, read_weights, write_folder
@@ -17,7 +17,7 @@ from novelette.tags.features import Look
 from novelette.tags.tagger import Tagger
 
 SCHEMA = 1
-CARD = "tagger.json"
+CARD = TAGGER
 
 
 def save(tagger: Tagger, path: Path, *, force: bool = False, log: Path | None = None) -> None:

@@ -121,6 +121,20 @@ def test_what_it_cannot_start_with_is_refused_in_a_sentence(made, parts, tmp_pat
     refused(made, says=["NOVELETTE_TOKEN", "not one word"])
 
 
+def test_an_address_that_others_reach_is_told_of_unless_there_is_a_token(made, capsys, monkeypatch):
+    monkeypatch.setattr(server, "run", lambda *_: None)
+    monkeypatch.delenv(server.TOKEN, raising=False)
+
+    def told(host):
+        assert main(["serve", str(made), "--host", host, "--port", "0"]) == 0
+        return "whoever reaches this address can ask" in capsys.readouterr().err
+
+    assert told("0.0.0.0")
+    assert not told("127.0.0.1")
+    monkeypatch.setenv(server.TOKEN, "secret")
+    assert not told("0.0.0.0")
+
+
 def test_a_damaged_bundle_is_refused(made, tmp_path, capsys):
     (tmp_path / "a.bundle").mkdir()
     (tmp_path / "a.bundle" / "bundle.json").write_bytes((made / "bundle.json").read_bytes())
