@@ -29,7 +29,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     widths: Widths = setting((2,), "the student's channels of each downsampling block, or one number u for u, 2u, 4u, ...")
     progressive: Progressive = setting("2-3", "two steps: structure 2, then 3 or 4")
     structure: Literal[0, 1, 2, 3, 4] = setting(0, "one structure alone from a random student; 0 means that --progressive counts")
-    steps: int = setting(6_000, "updates in each step", ge=1, le=100_000_000)
+    steps: int = setting(6_000, "updates in each of the two steps, or of the one structure", ge=1, le=100_000_000)
     epochs: int = setting(0, "passes over the pictures in each step, instead of --steps; 0 means that --steps counts", ge=0, le=100_000)
     batch_size: int = setting(8, "pictures an update", ge=1, le=4096)
     learning_rate: float = setting(0.002, "Adam's step size, of the student", gt=0, le=1)
