@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
+from novelette import facts
 from novelette.cards import BUNDLE, digest, read_card
 from novelette.data.images import Preprocessing
 from novelette.errors import InputError
@@ -152,8 +153,14 @@ def describe(path: Path) -> dict[str, Any]:
 
 def lines(said: Mapping[str, Any]) -> Iterator[str]:
     """What `describe` found, for people."""
-    shapes = {
-        side: {tensor["name"]: f"{tensor['dtype']} {tuple(tensor['shape'])}" for tensor in said[side]} for side in ("inputs", "outputs")
-    }
-    for name, value in flat({**said, **shapes}).items():
-        yield f"{name:<34} {value:,}" if isinstance(value, int) and not isinstance(value, bool) else f"{name:<34} {value}"
+    yield from facts.rows(facts.first(said, said["preprocessing"]) | {"bytes on disk": said["disk_bytes"]})
+    yield ""
+    tensors = {f"{side[:-1]} {tensor['name']}": tensor_words(tensor) for side in ("inputs", "outputs") for tensor in said[side]}
+    checks = {name: said[name] for name in ("checked", "quantized") if said[name] is not None}
+    yield from facts.rows(tensors | {"opset": said["opset"]} | flat(checks))
+    yield from facts.settings(said)
+
+
+def tensor_words(tensor: Mapping[str, Any]) -> str:
+    """`uint8, N × 32 × 32 × 3`."""
+    return f"{tensor['dtype']}, {' × '.join(map(str, tensor['shape'])) or 'one value'}"

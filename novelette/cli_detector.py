@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName
-from novelette.cards import is_classifier
+from novelette.cards import TAGGER, is_classifier
 from novelette.errors import InputError
 from novelette.saying import keep_threshold, missing_words, refuse_negative, say, skipped, threshold_words
 
@@ -167,10 +167,10 @@ def evaluate(
 
 
 def info(detector: DetectorPath, json_: Annotated[Flag, arg(name="json")] = False) -> int:
-    """Say what a detector or a classifier is: method, size, cost, speed, calibration, origin, and its teacher beside it.
+    """Say what a detector, a classifier or a tagger is: method, size, cost, speed, calibration, origin, and its teacher beside it.
 
     Args:
-        detector: made by novelette fit, distill, classify fit or export.
+        detector: made by novelette fit, distill, classify fit, tag fit or export.
         json_: print one JSON object.
     """
     from novelette.bundle import is_bundle
@@ -179,6 +179,8 @@ def info(detector: DetectorPath, json_: Annotated[Flag, arg(name="json")] = Fals
         from novelette.bundle import describe, lines
     elif is_classifier(detector):
         from novelette.classify.info import describe, lines
+    elif (detector / TAGGER).exists():
+        from novelette.tags.info import describe, lines
     else:
         from novelette.info import describe, lines
     said = describe(detector)

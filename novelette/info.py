@@ -8,8 +8,8 @@ from typing import Any
 from novelette import accounting, store
 from novelette.detector import Detector
 from novelette.errors import InputError
+from novelette.facts import first, rows, settings
 from novelette.methods import ede_gan
-from novelette.words import flat
 
 SECONDS = 0.8  # for latencies, and again for batches
 ROWS = {  # of the table: what each figure is called, and how it is printed
@@ -24,7 +24,6 @@ ROWS = {  # of the table: what each figure is called, and how it is printed
     "images_per_second": ("images a second", ",.0f"),
 }
 MORE_IS_BETTER = {"images_per_second"}
-IN_THE_TABLE = {"speed", "teacher", "ratios", *ROWS}
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -95,8 +94,7 @@ def table(own: Mapping[str, Any], teacher: Mapping[str, Any] | None = None) -> I
 
 def lines(said: Mapping[str, Any]) -> Iterator[str]:
     """What `describe` found, for people."""
-    for name, value in flat({name: value for name, value in said.items() if name not in IN_THE_TABLE}).items():
-        yield f"{name:<34} {value:,}" if isinstance(value, int) and not isinstance(value, bool) else f"{name:<34} {value}"
+    yield from rows(first(said, {**said, "size": said["image_size"]}))
     yield ""
     yield from table(said, said["teacher"])
     speed, teacher = said["speed"], said["teacher"]
@@ -104,6 +102,7 @@ def lines(said: Mapping[str, Any]) -> Iterator[str]:
     if teacher is not None and "distilled" in said["provenance"]:
         yield "The teacher's times are those of a freshly built network of its shape, in turns with the student in this process,"
         yield f"{teacher['speed']['batch']} images at a time."
+    yield from settings(said)
 
 
 def one_level(figures: Mapping[str, Any]) -> dict[str, Any]:

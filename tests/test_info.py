@@ -8,6 +8,7 @@ from pictures import assert_refused, fitted, stripes, write
 
 from novelette import info, store
 from novelette.cli import main
+from novelette.facts import rows, teacher_words
 
 GAN = ("--latent", "8", "--steps", "20", "--false-alarm-rate", "0.2")
 SPEED = {"latency_ms", "latency_p99_ms", "images_per_second", "batch", "calls", "threads"}
@@ -52,15 +53,74 @@ def test_a_students_teacher_stands_beside_it(folder, capsys):
     assert "disk_bytes" not in ratios
 
 
-def test_the_table_for_people_ends_the_page(folder, capsys):
+def test_the_table_for_people_follows_the_first_facts(folder, capsys):
     out = as_lines(folder / "s.det", capsys)
     cost, cost_t = store.load(folder / "s.det").cost(), store.load(folder / "t.det").cost()
     table = out[out.index("") + 1 :]
+    table = table[: table.index("")]
     assert table[0].split() == ["student", "teacher", "ratio"]
     assert table[1].split() == ["parameters", f"{cost.params:,}", f"{cost_t.params:,}", f"{cost_t.params / cost.params:.2f}"]
     assert any(line.startswith("ms for one image, median ") and len(line.split()) == 8 for line in table)
     assert "freshly built network" in table[-2]
     assert "one thread" in table[-3]
+
+
+def facts_of(lines):
+    """The page's two columns, by name."""
+    return {line[:28].strip(): line[28:] for line in lines if line}
+
+
+def test_what_a_person_wants_first_stands_first_and_the_teacher_on_one_line(folder, capsys):
+    out, student = as_lines(folder / "s.det", capsys), store.load(folder / "s.det")
+    first = facts_of(out[: out.index("")])
+    assert list(first)[:5] == ["method", "images", "threshold", "false-alarm rate", "trained on"]
+    assert first["images"] == "32 × 32 px, grey, stretch"
+    assert first["threshold"] == f"{student.threshold:.6g}"
+    trained, parts = student.provenance["n_training"], folder / "parts"
+    assert first["trained on"] == f"{trained} pictures of {parts}"
+    assert first["teacher"] == f"ede-gan, widths 4, 20 steps, trained on {trained} pictures of {parts}"
+    assert first["contains training pictures"] == "no"
+    assert first["made"].endswith("on cpu, by novelette " + student.provenance["versions"]["novelette"])
+    assert not any("provenance" in line or "teacher_config" in line for line in out)
+    rest = facts_of(out[out.index("Settings; --json has all that is known.") :])
+    assert rest["widths"] == ", ".join(map(str, student.config.widths))
+    assert (rest["learning_rate"], rest["norm_first"]) == (f"{student.config.learning_rate:.6g}", "yes")
+
+
+def test_a_line_for_every_fact_and_none_for_nothing():
+    facts = {"a": None, "b": [], "c": False, "d": 12345, "e": 0.123456789, "f": ("x", 2.5), "g": "", "h": 0}
+    assert [line.split(maxsplit=1) for line in rows(facts)] == [
+        ["c", "no"],
+        ["d", "12,345"],
+        ["e", "0.123457"],
+        ["f", "x, 2.5"],
+        ["h", "0"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("distilled", "says"),
+    [
+        (None, None),
+        ([], None),
+        ({"teacher_config": None}, None),
+        ({"teacher_config": {"k": 5}, "teacher_method": "feature-knn", "teacher": {}}, "feature-knn"),
+        ({"teacher_config": {"widths": [64, 128], "steps": 1500}, "teacher": None}, "ede-gan, widths 64-128, 1,500 steps"),
+        (
+            {"teacher_config": {"widths": "many"}, "teacher": {"n_training": 1, "title": "a"}},
+            "ede-gan, widths many, trained on 1 picture of a",
+        ),
+    ],
+)
+def test_a_teacher_is_told_as_far_as_it_is_known(distilled, says):
+    assert teacher_words(distilled) == says
+
+
+def test_a_warning_of_the_fit_stands_among_the_first_facts(folder, tmp_path, capsys):
+    knn = store.load(folder / "knn.det")
+    det = store.save(replace(knn, provenance=knn.provenance | {"warning": "it collapsed"}), tmp_path / "w.det")
+    out = as_lines(det, capsys)
+    assert facts_of(out[: out.index("")])["warning"] == "it collapsed"
 
 
 @pytest.mark.parametrize("name", ["t", "knn"])

@@ -129,7 +129,10 @@ def test_info_of_a_bundle(made, capsys):
     assert said["checked"]["source"] == "training source"
     assert said["disk_bytes"] == sum(path.stat().st_size for path in made.iterdir())
     assert main(["info", str(made)]) == 0
-    assert "uint8 ('N', 32, 32, 1)" in capsys.readouterr().out
+    lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    assert ["input", "pixels", "uint8, N × 32 × 32 × 1"] in lines
+    assert ["output", "label", "int64, N"] in lines
+    assert not any("None" in word or "(" in word for line in lines for word in line)
 
 
 # refused in a sentence

@@ -257,7 +257,7 @@ def test_info_has_the_teacher_beside(folder, capsys, monkeypatch):
     monkeypatch.setattr("novelette.classify.evaluate.SECONDS", 0.0)
     assert main(["info", str(folder / "clf")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.split() == ["classes", "['across',", "'down',", "'plain']"] for line in lines)
+    assert any(line.split() == ["classes", "across,", "down,", "plain"] for line in lines)
     assert any(line.split()[:3] == ["student", "teacher", "ratio"] for line in lines)
     assert any(line.startswith("multiply-adds") for line in lines)
 

@@ -124,6 +124,19 @@ def test_too_few_pictures_have_no_interval(fitted, tmp_path):
     assert enough.interval is not None
 
 
+def test_info_says_what_a_tagger_is(fitted, capsys):
+    capsys.readouterr()
+    assert main(["info", str(fitted / "t"), "--json"]) == 0
+    said, tagger = json.loads(capsys.readouterr().out), store.load(fitted / "t")
+    assert said["vocabulary"] == list(tagger.vocabulary)
+    assert said["disk_bytes"] == sum((fitted / "t" / name).stat().st_size for name in ("tagger.json", "weights.safetensors"))
+    assert main(["info", str(fitted / "t")]) == 0
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert ["tagger", "kdgan"] in lines
+    assert ["tags", f"5: {', '.join(tagger.vocabulary)}"] in lines
+    assert lines[2] == ["sees", "pictures by            mobilenet-0.25 up to block-2, 32 px"]
+
+
 def test_what_is_kept_of_kdgan_is_the_classifier(fitted):
     names = {name for name in load_file(fitted / "t" / "weights.safetensors") if name.startswith("scorer.")}
     layers = {f"{layer}.{part}" for layer in ("first.0", "last") for part in ("weight", "bias")}
