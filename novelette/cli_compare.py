@@ -61,10 +61,11 @@ def compare(
     """
     from novelette import outputs, store
     from novelette.compare import contest
-    from novelette.compare.findings import cells, findings, heads, text_table
+    from novelette.compare.findings import cells, findings, heads
     from novelette.compare.page import as_json, render
     from novelette.fitting import Recipe
     from novelette.report import write_page
+    from novelette.words import text_table
 
     refuse_negative("--seed", seed)
     if not minutes_each > 0:

@@ -137,12 +137,12 @@ def evaluate(
     """
     from novelette import outputs
     from novelette.cli_deploy import opened
-    from novelette.compare.findings import text_table
     from novelette.evaluate_saved import evaluate_detector
     from novelette.report import write_report
     from novelette.runtime import Runtime
     from novelette.shipped import Shipped
     from novelette.verdict import KINDS, kind_rows, verdict
+    from novelette.words import text_table
 
     refuse_negative("--seed", seed)
     outputs.check_report(output, force=force)

@@ -140,9 +140,8 @@ def _command(words: Sequence[str], sets: Sets, **options: object) -> str:
 
 def _made(name: str, output: Path, force: bool, make: "Callable[[], Study]") -> int:
     """Run a study, write its page, and print its table."""
-    from novelette.compare.findings import text_table
     from novelette.studies import page
-    from novelette.words import counted, seconds_words
+    from novelette.words import counted, seconds_words, text_table
 
     page.check(output, name, force=force)
     began = time.monotonic()

@@ -151,11 +151,10 @@ def evaluate(
         data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
         json_: print one JSON object.
     """
-    from novelette.compare.findings import text_table
     from novelette.tags import store
     from novelette.tags.fitting import evaluate as evaluate_tagger
     from novelette.tags.readers import read
-    from novelette.words import counted
+    from novelette.words import counted, text_table
 
     loaded = store.load(tagger)
     found = evaluate_tagger(loaded, read(source, data_root), f_at_n, bar=True)

@@ -1,7 +1,7 @@
 """Numbers and names as a person reads them."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -43,3 +43,15 @@ def names_words(names: Sequence[str], most: int = 10) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def text_table(names: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of text, the first column to the left, the others to the right.
+
+    A line of two cells, where there are more columns, is a name and a sentence.
+    """
+    whole = [names, *(line for line in lines if len(line) == len(names))]
+    widths = [max(len(line[0]) for line in (names, *lines)), *(max(map(len, column)) for column in list(zip(*whole, strict=True))[1:])]
+    for line in (names, *lines):
+        rest = line[1:] if len(line) < len(names) else [text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)]
+        yield "  ".join([line[0].ljust(widths[0]), *rest]).rstrip()

@@ -23,6 +23,7 @@ from novelette.data.select import Where, normal_pictures
 from novelette.errors import InputError
 from novelette.fitting import Recipe, gather
 from novelette.methods import deep_svdd, ede_gan, knn
+from novelette.words import text_table
 
 MISSING = "feature-knn --perceptual-weights gone.npz"
 GAN = "ede-gan --widths 2 --latent 8"
@@ -92,7 +93,7 @@ def test_a_method_that_fails_is_a_row_with_its_reason_and_the_others_go_on(made)
 
 
 def test_the_printed_table_has_a_line_for_what_failed_under_the_same_columns():
-    lines = findings.text_table(["method", "AUROC", "fit"], [["knn", "0.912", "1 s"], ["pca, long", "failed: too few pictures for it"]])
+    lines = text_table(["method", "AUROC", "fit"], [["knn", "0.912", "1 s"], ["pca, long", "failed: too few pictures for it"]])
     assert list(lines) == ["method     AUROC  fit", "knn        0.912  1 s", "pca, long  failed: too few pictures for it"]
 
 

@@ -1,6 +1,6 @@
 """What a comparison found, as a table and sentences for a person."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -43,18 +43,6 @@ def _costs(row: Row, n_scored: int) -> list[str]:
         f"{its.disk_bytes / 1e6:,.2f} MB",
         f"{its.peak_bytes / 1e9:.2f} GB",
     ]
-
-
-def text_table(names: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of text, the first column to the left, the others to the right.
-
-    A line of two cells, where there are more columns, is a name and a sentence.
-    """
-    whole = [names, *(line for line in lines if len(line) == len(names))]
-    widths = [max(len(line[0]) for line in (names, *lines)), *(max(map(len, column)) for column in list(zip(*whole, strict=True))[1:])]
-    for line in (names, *lines):
-        rest = line[1:] if len(line) < len(names) else [text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)]
-        yield "  ".join([line[0].ljust(widths[0]), *rest]).rstrip()
 
 
 def findings(found: Comparison) -> Iterator[Finding]:
