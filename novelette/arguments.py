@@ -142,7 +142,7 @@ def plainly(text: str) -> str:
         return f"{told[1]} {told[3]} is no {'number' if told[2] else 'whole number'}"
     if told := re.match(r"(?i)invalid choice '(.*)' for argument '(.*)'\.\s+Expected one of \((.*)\)", text):
         choices = [choice for choice in re.findall(r"'(.*?)'", told[3]) if choice != "None"]
-        return f"{told[2]} {told[1]} is none of {', '.join(sorted(choices))}"
+        return f"{told[2]} {told[1]} is none of {', '.join(sorted(choices, key=lambda choice: int(choice) if choice.isdigit() else 0))}"
     if told := re.match(r"Unrecognized options: (.*)", text):
         given = told[1].split(", ")
         return f"unrecognized options: {', '.join([one for one in given if one.startswith('-')] or given)}"

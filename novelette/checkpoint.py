@@ -23,6 +23,7 @@ WORDS = {
     "tags": "vocabulary",
     "tagged": "set of tags and texts",
     "perceptual": "pretrained network",
+    "preprocessing.colour": "--channels",  # what is given with it
 }
 
 
@@ -85,7 +86,8 @@ def _refuse_another(folder: Path, was: Mapping[str, Any], settings: Mapping[str,
         raise InputError(f"{folder} holds a stopped run of {method}: go on with that, or begin anew with --force or another -o")
     was, now = flat(was), flat(now)
     other = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
-    named = names_words([OPTION.sub("--", name).replace("_", "-") if OPTION.match(name) else WORDS.get(name, name) for name in other])
+    words = [WORDS.get(name) or (OPTION.sub("--", name).replace("_", "-") if OPTION.match(name) else name) for name in other]
+    named = names_words(list(dict.fromkeys(words)))
     raise InputError(f"{folder} was started with another {named}: give the same to --resume, or begin anew with --force")
 
 

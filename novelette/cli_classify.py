@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from novelette.arguments import NO_CLASS_SETS, ClassSetOptions, Flag, Output, SourceName, as_dataclass, given_settings, methods_usage, parse
-from novelette.cli_train import replaces, saved, trained
+from novelette.cli_train import replaces, replaces_beside, saved, trained
 from novelette.errors import InputError
 from novelette.saying import STOPPED, say, skipped
 
@@ -83,14 +83,14 @@ def fit(args: Sequence[str]) -> int:
         config = validated(config_type, given_settings(settings, args))
         task = Task(args[0], config, pictures, size, channels, frame, seed, device, false_alarm_rate, sets.where())
         beside, work = store.beside(output), work_folder(output)
-        replacing = replaces(output, resume, force)
-        store.check_output(beside, force=replacing)
+        replacing, replacing_beside = (may(output, resume, force) for may in (replaces, replaces_beside))
+        store.check_output(beside, force=replacing_beside)
         fitted = trained(output, resume, force, lambda run: fit_task(task, source, run), store.check_output)
         if fitted is None:
             return STOPPED
         if fitted.teacher is not None:
-            saved(lambda log: store.save(fitted.teacher, beside, force=replacing, log=log), work)
-        elif replacing:
+            saved(lambda log: store.save(fitted.teacher, beside, force=replacing_beside, log=log), work)
+        elif replacing_beside:
             store.remove(beside)  # of the run that is replaced
         saved(lambda log: store.save(fitted.classifier, output, force=replacing, log=log), work)
         remove_work(work)

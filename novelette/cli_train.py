@@ -11,6 +11,8 @@ from novelette.arguments import NO_SETS, Flag, Output, SetOptions, SourceName, a
 from novelette.errors import InputError
 from novelette.saying import STOPPED, found_words, missing_words, say, skipped, threshold_words
 
+FORCED = "forced"  # stands in the work of a stopped run that was told --force
+
 
 def fit(args: Sequence[str]) -> int:
     """Fit a detector on normal pictures, and calibrate it on a fifth of them that training does not see.
@@ -126,9 +128,9 @@ def distill(args: Sequence[str]) -> int:
         beside = output.with_name(output.name + ".teacher")
         if teacher.resolve() in (output.resolve(), beside.resolve()):
             raise InputError(f"{teacher} is the teacher, and -o {output} would replace it: give another -o")
-        replacing = replaces(output, resume, force)
+        replacing, replacing_beside = (may(output, resume, force) for may in (replaces, replaces_beside))
         if isinstance(config, progressive.Config) and config.trains_teacher():
-            store.check_output(beside, force=replacing)
+            store.check_output(beside, force=replacing_beside)
 
         def train(run: Any) -> Any:
             return distil_detector(loaded, source, sets.where(), config, run, seed=seed, device=device, false_alarm_rate=false_alarm_rate)
@@ -137,7 +139,7 @@ def distill(args: Sequence[str]) -> int:
         if distilled is None:
             return STOPPED
         if distilled.teacher is not None:
-            saved(lambda log: store.save(distilled.teacher, beside, force=replacing, log=log), store.work_folder(output))
+            saved(lambda log: store.save(distilled.teacher, beside, force=replacing_beside, log=log), store.work_folder(output))
         status = _keep(distilled.student, output, "student distilled", replacing)
         if distilled.teacher is None and replacing:
             store.remove(beside)  # of the run that is replaced
@@ -158,6 +160,13 @@ def _way(args: Sequence[str]) -> ModuleType:
 
 def replaces(output: Path, resume: bool, force: bool) -> bool:
     """Whether what stands at `output` may be replaced: --force says so, or said so of the stopped run that --resume goes on with."""
+    from novelette import store
+
+    return force or (resume and (store.work_folder(output) / FORCED).exists())
+
+
+def replaces_beside(output: Path, resume: bool, force: bool) -> bool:
+    """The same of the teacher beside `output`, which a run that --resume goes on with may have saved already."""
     from novelette import checkpoint, store
 
     return force or (resume and (store.work_folder(output) / checkpoint.NAME).exists())
@@ -172,7 +181,8 @@ def trained(output: Path, resume: bool, force: bool, train: Callable[[Any], Any]
     from novelette import checkpoint, store
     from novelette.training import Diverged, Interrupted, Run
 
-    check_output(output, force=replaces(output, resume, force))
+    replacing = replaces(output, resume, force)
+    check_output(output, force=replacing)
     work = store.work_folder(output)
     waiting = (work / checkpoint.NAME).exists()
     if resume and not waiting:
@@ -182,6 +192,10 @@ def trained(output: Path, resume: bool, force: bool, train: Callable[[Any], Any]
     try:
         return train(Run(work, resume=resume, bar=True))
     except Interrupted as stopped:
+        if replacing:
+            (work / FORCED).touch()
+        else:
+            (work / FORCED).unlink(missing_ok=True)
         say(f"{stopped}; the work is kept in {work}: give the same command with --resume to go on")
         return None
     except Diverged:

@@ -265,31 +265,19 @@ def test_a_stopped_run_that_would_replace_a_detector_goes_on_with_resume_alone(t
     assert weights(det) == weights(gan)
 
 
+def test_a_stopped_run_that_was_to_replace_nothing_replaces_nothing(tmp_path, parts, knn, capsys, monkeypatch):
+    det, argv = tmp_path / "a.det", ["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN]
+    with monkeypatch.context() as patched:
+        interrupt_at(3, patched)
+        assert main(argv) == 130
+    shutil.copytree(knn, det)
+    capsys.readouterr()
+    assert_refused([*argv, "--resume"], tmp_path, capsys, "a.det exists", "--force")
+
+
 def test_resume_says_when_there_is_nothing_to_go_on_with(tmp_path, parts, capsys):
     assert main(["fit", "knn", str(parts), "-o", str(tmp_path / "a.det"), "--resume"]) == 0
     assert f"there is no stopped run at {tmp_path / 'a.det.run'}: beginning one" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("argv", "says"),
-    [
-        (["fit", "knn", "x", "-o", "y", "--seed", "abc"], "--seed 'abc' is no whole number;"),
-        (["classify", "fit", "plain", "x", "-o", "y", "--pictures", "1.5"], "--pictures '1.5' is no whole number;"),
-        (["calibrate", "x", "y", "--false-alarm-rate", "half"], "--false-alarm-rate 'half' is no number;"),
-        (["fit", "knn", "x", "-o", "y", "--channels", "2"], "--channels 2 is none of 1, 3;"),
-        (["fit", "knn", "x", "-o", "y", "--szie", "64"], "unrecognized options: --szie; did you mean --size?"),
-        (["score", "x", "y", "z"], "unrecognized options: z;"),
-        (["fit", "knn"], "missing: SOURCE, -o PATH;"),
-        (["fit", "parts", "knn"], "the method comes first: novelette fit knn parts"),
-        (["fit", "KNN", "parts"], "there is no method 'KNN': choose one of "),
-        (["fit", "ede_gan", "parts"], "; did you mean ede-gan?"),
-        (["classify", "fit", "plian", "x"], "; did you mean plain?"),
-        (["tag", "fit", "nagam", "x"], "; did you mean nagan?"),
-    ],
-)
-def test_what_is_typed_wrongly_is_told_without_python(argv, says, tmp_path, capsys):
-    err = assert_refused(argv, tmp_path, capsys, says)
-    assert not re.search(r"int\(\)|NoneType|could not convert|Expected one of", err)
 
 
 def test_what_is_something_else_than_a_detector_is_named(tmp_path, parts, capsys):
