@@ -65,11 +65,11 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     )
     gamma_e: float = setting(10.0, "weight of the reconstruction for the encoder, with --balance manual", ge=0, le=1e6)
     gamma_g: float = setting(100.0, "weight of the reconstruction for the generator, with --balance manual", ge=0, le=1e6)
-    balance_every: int = setting(20, "steps between two measurements of gradients", ge=1, le=1_000_000)
+    balance_every: int = setting(100, "steps between two measurements of gradients", ge=1, le=1_000_000)
     balance_norm: Literal["l2", "std"] = setting("l2", "of a layer's gradient: as printed, or the standard deviation, as the authors' code")
     balance_reduce: Literal["mean", "median"] = setting("mean", "over layers and history: as printed, or as the authors' code")
-    smoothing: float = setting(0.3, "of gradient norms: how much the newest counts", gt=0, le=1)
-    history: int = setting(5, "how many of the last measurements count", ge=1, le=100_000)
+    smoothing: float = setting(0.05, "of gradient norms: how much the newest counts", gt=0, le=1)
+    history: int = setting(200, "how many of the last measurements count", ge=1, le=100_000)
     precision: Precision = setting("float32", "of products in training: float32 or bfloat16, faster where the processor has it (AMX, GPUs)")
 
     _layer = model_validator(mode="after")(with_its_layer)
@@ -101,7 +101,7 @@ def paper() -> Config:
 
     Of CIFAR-10: architecture cifar10 and 100,000 steps; of COIL-100 20,000; of LSUN and CelebA their architectures and 200,000.
     """
-    return Config(network="vgg-19", layer="relu4_2", steps=50_000, batch_size=32, balance_every=100, smoothing=0.05, history=200)
+    return Config(network="vgg-19", layer="relu4_2", steps=50_000, batch_size=32)
 
 
 class Piad:
