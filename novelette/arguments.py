@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import io
 import re
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from novelette.errors import InputError
 from novelette.saying import refuse_negative
@@ -21,6 +23,23 @@ Output = Annotated[Path, arg(aliases=["-o"])]
 DetectorPath = Annotated[Positional[Path], arg(metavar="DETECTOR")]
 SourceName = Annotated[Positional[str], arg(metavar="SOURCE")]
 Flag = tyro.conf.FlagCreatePairsOff[bool]
+RULES = ConstructorRegistry()
+
+
+@RULES.primitive_rule
+def _left_out(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """What may be left out is asked for by what it is: `PATH`, not `{None}|PATH`."""
+    given = [one for one in typing.get_args(info.type) if one is not types.NoneType]
+    if typing.get_origin(info.type) not in (typing.Union, types.UnionType) or len(given) != 1:
+        return None
+    spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(given[0], info.markers))
+    if not isinstance(spec, PrimitiveConstructorSpec):
+        return None
+    return dataclasses.replace(
+        spec,
+        is_instance=lambda value: value is None or spec.is_instance(value),
+        str_from_instance=lambda value: ["none"] if value is None else spec.str_from_instance(value),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +104,7 @@ def parse(command: Callable[..., int], args: Sequence[str], name: str) -> int:
     noting = spied(command, call)
     try:
         with contextlib.redirect_stderr(errors):
-            tyro.cli(noting, args=list(args), prog=f"novelette {name}")
+            tyro.cli(noting, args=list(args), prog=f"novelette {name}", registry=RULES)
     except SystemExit as stop:
         if stop.code in (0, None):
             return 0
@@ -141,8 +160,10 @@ def plainly(text: str) -> str:
     if told := re.match(r"Error parsing ([^:]+): .*(?:for int\(\) with base 10|(to float)): ('.*?')", text):
         return f"{told[1]} {told[3]} is no {'number' if told[2] else 'whole number'}"
     if told := re.match(r"(?i)invalid choice '(.*)' for argument '(.*)'\.\s+Expected one of \((.*)\)", text):
-        choices = [choice for choice in re.findall(r"'(.*?)'", told[3]) if choice != "None"]
+        choices = re.findall(r"'(.*?)'", told[3])
         return f"{told[2]} {told[1]} is none of {', '.join(sorted(choices, key=lambda choice: int(choice) if choice.isdigit() else 0))}"
+    if told := re.match(r"Missing value for argument '(?:.*/)?(.*)'\.", text):
+        return f"{told[1]} needs a value"
     if told := re.match(r"Unrecognized options: (.*)", text):
         given = told[1].split(", ")
         return f"unrecognized options: {', '.join([one for one in given if one.startswith('-')] or given)}"

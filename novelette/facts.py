@@ -3,22 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from novelette.words import counted, flat, seconds_words
+from novelette.words import counted, flat, seconds_words, shown
 
 TOLD = {"title", "source", "n_training", "seconds", "device", "created", "pictures", "warning"}  # of a provenance, above or in --json alone
-
-
-def shown(value: Any) -> str:
-    """A value of a card as a person reads it; nothing for None."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return ", ".join(map(shown, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def rows(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from novelette.gallery import galleries
 from novelette.heatmap import COLOURS
 from novelette.metrics import share_interval
 from novelette.verdict import KINDS, kind_rows, percent, verdict
-from novelette.words import counted, flat
+from novelette.words import counted, flat, shown
 
 LISTED = 20  # unreadable pictures named
 LONGEST = 300  # characters of a value in the provenance
@@ -205,7 +205,7 @@ def _settings(detector: Reported) -> str:
     n = len(detector.calibration)
     general = {
         "method": detector.method,
-        "seed": detector.seed,
+        "seed": str(detector.seed),
         "stated false-alarm rate": f"{100 * detector.false_alarm_rate:g} %",
         "calibration": f"{counted(n, 'held-out normal picture')}",
     }
@@ -228,11 +228,7 @@ def settings_table(name: str, values: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) if len(value) <= 12 else f"{len(value):,} values"
-    text = str(value)
+    if isinstance(value, (list, tuple)) and len(value) > 12:
+        return f"{len(value):,} values"
+    text = shown(value) or "none"
     return text if len(text) <= LONGEST else text[:LONGEST] + " …"

@@ -55,3 +55,16 @@ def text_table(names: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator
     for line in (names, *lines):
         rest = line[1:] if len(line) < len(names) else [text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)]
         yield "  ".join([line[0].ljust(widths[0]), *rest]).rstrip()
+
+
+def shown(value: Any) -> str:
+    """A value as a person reads it; nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return ", ".join(map(shown, value)) if isinstance(value, list | tuple) else str(value)
