@@ -14,7 +14,8 @@ BINS = 48
 MOST_CORNERS = 400  # of a curve: as many as pixels across
 MOST_DOTS = 2000
 ALONE = (  # the style of a plot that stands in no page
-    "<style>svg { background: #fff; font: 12px system-ui, sans-serif } text { fill: #63676f } .strong { fill: #1c1e22; font-weight: 600 }"
+    "<style>svg { background: #fff; font: 12px system-ui, sans-serif } text { fill: #63676f }"
+    " .strong { fill: #1c1e22; font-weight: 600; paint-order: stroke; stroke: #fff; stroke-width: 4px }"
     " .grid { stroke: #e2e0da } .curve { fill: none; stroke: #2b6cb0; stroke-width: 2 } .p { fill: #2b6cb0; fill-opacity: .45 }"
     " .dot { fill: #d0541f; stroke: #fff; stroke-width: 2 } .threshold { stroke: #1c1e22; stroke-dasharray: 5 3 }</style>"
 )
