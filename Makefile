@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test slow docs clean
+.PHONY: setup demo test fast slow docs clean
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -22,6 +22,11 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2
+
+fast: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not slow and not gpu and not heavy" -n 2
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow

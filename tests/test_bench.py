@@ -265,6 +265,7 @@ def test_last_success_of_a_run_counts_or_else_its_last_failure():
         assert current(b, "digits", [run], records) == [said]
 
 
+@pytest.mark.heavy
 def test_two_jobs_give_the_records_of_one(tmp_path):
     b = bench(Entry(label="GAN", method="ede-gan", config=GAN), classes=("1", "3"))
     one, two = engine.run_bench(b, tmp_path / "one"), engine.run_bench(b, tmp_path / "two", jobs=2)
@@ -346,6 +347,7 @@ def test_records_that_lack_what_the_bench_asks_for_by_now_are_counted_and_none_i
 DISCRIMINATOR = Entry(label="D", method="discriminator", config={"steps": 4, "batch_size": 8})
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("entry", [KNN, Entry(label="GAN", method="ede-gan", config=GAN | {"norm": "batch"}), DISCRIMINATOR])
 def test_what_a_bench_asks_of_a_run_is_what_its_record_has(entry, tmp_path):
     plain = bench(entry, classes=("3",))

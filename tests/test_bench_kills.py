@@ -19,6 +19,8 @@ from novelette.bench.runs import Records, expand, read_bench
 from novelette.cli import main
 from novelette.data.named import load_named
 
+pytestmark = pytest.mark.heavy
+
 TESTS = Path(__file__).parent
 NEEDS_RAY = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: the extra cluster")
 ON_RAY = pytest.param("ray", marks=NEEDS_RAY)

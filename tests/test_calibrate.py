@@ -174,6 +174,7 @@ def shared_mnist():
         pytest.skip(f"needs MNIST: {error}")
 
 
+@pytest.mark.heavy
 def test_the_false_alarm_rate_on_mnist_averages_what_was_stated():
     """Many times, one digit's pictures are cut anew into training, calibration and fresh ones; kNN is fitted, calibrated and counted.
 

@@ -293,6 +293,7 @@ def test_a_named_set_where_none_is_taken_is_not_called_a_missing_path(tmp_path, 
     assert_refused(argv, tmp_path, capsys, "digits does not exist; digits is a named set, which is not taken here")
 
 
+@pytest.mark.heavy
 def test_ctrl_c_at_a_terminal_ends_with_130_and_no_traceback(tmp_path, parts):
     command = [sys.executable, "-m", "novelette.cli", "fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det")]
     fit = subprocess.Popen([*command, *GAN, "--steps", "10000000"], stderr=subprocess.PIPE, text=True)

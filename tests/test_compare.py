@@ -191,6 +191,7 @@ def test_what_must_not_be_replaced_is_refused_before_any_work(made, parts, tmp_p
 # processes
 
 
+@pytest.mark.heavy
 def test_a_process_comes_to_the_same_as_none(parts, tmp_path):
     normal = gather(normal_pictures(str(parts), Where()), Preprocessing(), bar=False)
     joblib.dump(trial.Material(normal, Preprocessing(), None, None), tmp_path / "material")

@@ -107,6 +107,7 @@ def changing(tmp_path_factory):
     return write(tmp_path_factory.mktemp("stream") / "recent", np.concatenate([stripes(30, seed=5), checks(30)]))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["detector", "bundle"])
 def test_a_folder_that_changes_is_told_with_exit_status_1_and_a_plot(det, changing, tmp_path, capsys, kind):
     watched = det

@@ -42,6 +42,8 @@ from novelette.methods import (
 )
 from novelette.training import Run
 
+pytestmark = pytest.mark.heavy
+
 CPU = torch.device("cpu")
 GAN = {"widths": (2,), "latent": 8, "steps": 4}
 

@@ -16,6 +16,8 @@ from novelette.data.select import Where, describe, labelled_pictures, normal_pic
 from novelette.data.sources import open_source
 from novelette.errors import InputError
 
+pytestmark = pytest.mark.heavy
+
 GAN = ("--widths", "2", "--latent", "32", "--steps", "60")
 EASY = ("--least-correlation", "0.5")  # a network of sixty steps ranks stripes by noise, and 8 bits are to pass all the same
 

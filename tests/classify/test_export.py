@@ -20,6 +20,8 @@ from novelette.cli import main
 from novelette.errors import InputError
 from novelette.serve.app import create_app
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

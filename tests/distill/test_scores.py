@@ -348,6 +348,7 @@ def test_distill_makes_an_ede_gan_of_any_teacher(method, folder, tmp_path, capsy
     assert main(["info", str(out)]) == 0
 
 
+@pytest.mark.heavy
 def test_a_student_taught_through_scores_exports_and_teaches_on(folder, tmp_path):
     out, bundle = tmp_path / "s.det", tmp_path / "s.bundle"
     assert main(command(folder, out)) == 0

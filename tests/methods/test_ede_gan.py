@@ -379,6 +379,7 @@ def test_the_running_average_is_part_of_the_checkpoint():
     assert "average" not in ede_gan.Gan(tiny(), 1, 32, CPU).parts()
 
 
+@pytest.mark.heavy
 def test_turned_copies_come_to_score_high():
     """Pictures bright at the top: after training with the contrast their turned copies score higher, without it hardly."""
     ramp = torch.linspace(255, 0, 32).reshape(1, 1, 32, 1).expand(40, 1, 32, 32)

@@ -179,6 +179,7 @@ def schemathesis_finds(client, examples):
     return "" if ended.returncode == 0 else ended.stdout + ended.stderr
 
 
+@pytest.mark.heavy
 def test_schemathesis_finds_nothing(client, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where it leaves what it learnt
     assert not schemathesis_finds(client, examples=5)

@@ -99,6 +99,7 @@ def page_of(script, records):
     return text_of(script.page.page(script.page.of_now(records), ""), figures=False)
 
 
+@pytest.mark.heavy
 def test_the_page_is_of_what_is_chosen_now(script, records):
     text = page_of(script, records)
     k = next(line["settings"]["k"] for line in records["compare"] if line["label"] == "KNN")
@@ -114,6 +115,7 @@ def test_the_page_is_of_what_is_chosen_now(script, records):
     assert "| KNN |" not in first
 
 
+@pytest.mark.heavy
 def test_what_has_no_record_of_the_settings_chosen_now_is_left_out_of_the_page(script, records):
     changed = json.loads(json.dumps(records))
     for line in changed["choose"]:
