@@ -1,7 +1,7 @@
 """Do gradient-normalizing weights make PIAD's two losses pull alike? A run of Table 1 on one class of CIFAR-10, measured as it goes.
 
-    python benchmarks/piad_gamma.py [--normal automobile] [--steps 2500] [--smoothing 0.3] [--history 5] [--data-root DIR]
-        [--results results]
+    python benchmarks/piad_gamma.py [--normal automobile] [--steps 2500] [--every 20] [--smoothing 0.3] [--history 5]
+        [--data-root DIR] [--results results]
 
 Every twenty steps, on pictures that γ has not been measured on: the gradients' norms, layer by layer, and how many times larger the
 adversarial ones are than γ times those of the reconstruction. The mean over layers should be 1; so should that of whole networks, if no
@@ -45,13 +45,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--normal", default="automobile")
     parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--every", type=int, default=EVERY, help="steps between two measurements that γ is made of")
     parser.add_argument("--smoothing", type=float, default=0.3)
     parser.add_argument("--history", type=int, default=5)
     parser.add_argument("--data-root", type=Path, action="append", default=[])
     parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    config = Config(steps=given.steps, balance_every=EVERY, smoothing=given.smoothing, history=given.history)
+    config = Config(steps=given.steps, balance_every=given.every, smoothing=given.smoothing, history=given.history)
     record, named = stamp(commit()), load_named("cifar10", data_roots=given.data_root)
     normal = named.is_train & (named.labels == class_index(named, given.normal))
     images = torch.from_numpy(prepared(named, 32)[normal])
