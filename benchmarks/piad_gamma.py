@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from novelette.batches import batches
 from novelette.bench.engine import prepared
 from novelette.bench.stamps import append, commit, stamp
 from novelette.data.named import class_index, load_named
 from novelette.methods.piad import Config, Looking, Piad
 from novelette.perceptual import load
-from novelette.training import batches
 
 CPU = torch.device("cpu")
 EVERY = 20

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.losses import discriminator_loss, fooling_loss
 from novelette.nets import Decoder, Encoder, draw_weights
-from novelette.training import Kept, Run, batches, descend, generators, set_learning_rate
+from novelette.training import Kept, Run, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 

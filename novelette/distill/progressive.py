@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
+from novelette.batches import batches
 from novelette.distill.step import update
 from novelette.distill.structures import PROGRESSIVE, STRUCTURES, Progressive
 from novelette.errors import InputError
@@ -17,7 +18,7 @@ from novelette.methods import ede_gan
 from novelette.methods.ede_gan import Gan, Scorer
 from novelette.nets import block_widths
 from novelette.settings import Widths, setting
-from novelette.training import Run, batches
+from novelette.training import Run
 from novelette.watch import Watch
 
 PAPER = ede_gan.PAPER

@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from novelette.batches import batches
 from novelette.data.images import as_tensor
 from novelette.detector import FORWARD, Scorer
 from novelette.distill.made import made
@@ -22,7 +23,7 @@ from novelette.methods import ede_gan
 from novelette.methods.ede_gan import Gan
 from novelette.progress import progress
 from novelette.settings import Widths, setting
-from novelette.training import Run, batches, descend, generators
+from novelette.training import Run, descend, generators
 from novelette.watch import Watch
 
 ScorerT = TypeVar("ScorerT", bound=Scorer)

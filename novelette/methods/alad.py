@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.losses import discriminator_loss, fooling_loss, reconstruction_l1
 from novelette.methods.egbad import JointCritic
@@ -18,7 +19,7 @@ from novelette.nets import Decoder, Encoder, asked_widths, dense, draw_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
 from novelette.spectral import add_spectral_norm, plain_state
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import Run, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = "Zenati, Romain, Foo, Lecouat, Chandrasekhar: Adversarially learned anomaly detection (ICDM 2018)"

@@ -11,12 +11,13 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.losses import mean_squared
 from novelette.nets import draw_xavier_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import Run, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = (

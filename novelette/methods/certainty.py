@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, dropout
 from torch.optim import Adam
 
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.errors import InputError
 from novelette.nets import draw_kaiming_weights
 from novelette.settings import setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import Run, descend, generators, set_learning_rate
 
 PAPER = "a technical report on deep learning for novelty detection, 2.3; Springenberg et al.: Striving for simplicity (2014)"
 

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 from torch.optim import Adam
 
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.errors import InputError
 from novelette.nets import SLOPE, draw_kaiming_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import Run, descend, generators, set_learning_rate
 
 PAPER = "a technical report on deep learning for novelty detection, 2.5; Doersch, Gupta, Efros: Context prediction (2015)"
 

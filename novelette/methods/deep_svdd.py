@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 from torch.optim import Adam
 
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.nets import draw_xavier_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import Run, descend, generators, set_learning_rate
 from novelette.vectors import normalized
 
 PAPER = "Ruff, Vandermeulen, Görnitz, Deecke, Siddiqui, Binder, Müller, Kloft: Deep one-class classification (ICML 2018)"

@@ -16,12 +16,13 @@ from torch.optim import Adam
 from novelette.adversarial.novelties import Density, Gaussian
 from novelette.adversarial.players import Autoencoder, Discriminator, Kind
 from novelette.adversarial.remedies import Control, curator_loss, forger_loss, rates
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.data.images import as_tensor
 from novelette.nets import draw_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import Run, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = "a technical report on deep learning for novelty detection, 2.6 and 3; Goodfellow et al.: Generative adversarial nets (2014)"

@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.losses import contrast_loss, discriminator_loss, generator_loss, reconstruction_l1
 from novelette.nets import Decoder, Encoder, asked_widths, block_widths, draw_weights, each, per_model
 from novelette.settings import Widths, setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import Run, descend, generators, set_learning_rate
 from novelette.watch import Watch
 from novelette.whitening import whitening
 

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 from torch.optim import Adam
 
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.losses import discriminator_loss, fooling_loss, reconstruction_l1
 from novelette.nets import Decoder, Encoder, asked_widths, dense, draw_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import Run, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = "Zenati, Foo, Lecouat, Manek, Chandrasekhar: Efficient GAN-based anomaly detection (2018)"

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from torch.func import jvp, vmap
 from torch.optim import Adam
 
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.data.images import as_tensor
 from novelette.losses import discriminator_loss, fooling_loss, mean_squared
 from novelette.nets import Decoder, Encoder, asked_widths, dense, draw_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import Run, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = "Pidhorskyi, Almohsen, Adjeroh, Doretto: Generative probabilistic novelty detection with adversarial autoencoders (NeurIPS 2018)"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, relu
 from torch.optim import Adam
 
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.data.images import as_tensor
 from novelette.losses import same_shape
@@ -23,7 +24,7 @@ from novelette.nets import Decoder, asked_widths, block_widths, draw_weights, dr
 from novelette.nets import Encoder as Convolutions
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import Run, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = "Abati, Porrello, Calderara, Cucchiara: Latent space autoregression for novelty detection (CVPR 2019)"

@@ -12,12 +12,13 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.losses import discriminator_loss, fooling_loss, mean_squared
 from novelette.nets import Decoder, Encoder, asked_widths, dense, draw_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import Run, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = "Perera, Nallapati, Xiang: OCGAN, one-class novelty detection using GANs with constrained latent representations (CVPR 2019)"

@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 from torch.optim import Adam
 
 from novelette.balance import History, gradient_norms, select_weight
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.lesson import Lesson
 from novelette.nets import draw_kaiming_weights
@@ -22,7 +23,7 @@ from novelette.perceptual import Name, Perceptual, load, with_its_layer
 from novelette.perceptual.difference import DIFFERENCES, Loss
 from novelette.residual import ARCHITECTURES, Encoder, Generator, ImageCritic, LatentCritic
 from novelette.settings import setting
-from novelette.training import Precision, Run, batches, descend, generators, precise
+from novelette.training import Precision, Run, descend, generators, precise
 from novelette.wasserstein import critic_loss, gradient_penalty
 from novelette.watch import Watch
 

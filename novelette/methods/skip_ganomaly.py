@@ -13,13 +13,14 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from novelette.batches import batches
 from novelette.checkpoint import HasState
 from novelette.data.images import as_tensor
 from novelette.losses import discriminator_loss, fooling_loss, mean_squared, reconstruction_l1
 from novelette.nets import Encoder, asked_widths, draw_weights, normalization
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import Widths, setting
-from novelette.training import Run, batches, descend, generators, set_learning_rate
+from novelette.training import Run, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = "Akçay, Atapour-Abarghouei, Breckon: Skip-GANomaly (IJCNN 2019)"

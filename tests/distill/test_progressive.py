@@ -279,8 +279,7 @@ def test_a_run_stopped_and_resumed_ends_as_one_never_stopped(teacher, tmp_path, 
 
 @pytest.fixture
 def _float64(monkeypatch):
-    original = training.as_tensor
-    monkeypatch.setattr(training, "as_tensor", lambda pixels: original(pixels).double())
+    monkeypatch.setattr("novelette.batches.as_tensor", lambda pixels: as_tensor(pixels).double())
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from novelette import info, store
+from novelette.batches import batches
 from novelette.cli import main
 from novelette.data.images import as_tensor
 from novelette.distill import scores
@@ -24,7 +25,7 @@ from novelette.methods import METHODS, ede_gan, feature_knn, knn, piad
 from novelette.metrics import auroc
 from novelette.nets import draw_weights
 from novelette.runtime import load as load_bundle
-from novelette.training import Interrupted, Run, batches, generators
+from novelette.training import Interrupted, Run, generators
 
 CPU = torch.device("cpu")
 SMALL = {"layer": "block-2", "side": 0, "k": 3}

@@ -261,8 +261,7 @@ def test_the_discriminators_step_leaves_the_generator_and_the_generators_step_th
 
 @pytest.fixture
 def in_float64(monkeypatch):
-    original = training.as_tensor
-    monkeypatch.setattr(training, "as_tensor", lambda pixels: original(pixels).double())
+    monkeypatch.setattr("novelette.batches.as_tensor", lambda pixels: as_tensor(pixels).double())
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)

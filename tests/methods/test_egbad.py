@@ -4,11 +4,12 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
+from novelette.batches import batches
 from novelette.data.images import as_tensor
 from novelette.methods import egbad
 from novelette.methods.egbad import TINY, Config, Egbad, fit, paper
 from novelette.nets import draw_weights
-from novelette.training import Run, batches, generators
+from novelette.training import Run, generators
 
 CPU = torch.device("cpu")
 

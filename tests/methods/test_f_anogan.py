@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from novelette import training
+from novelette.batches import batches
 from novelette.data.images import as_tensor
 from novelette.methods import f_anogan
 from novelette.methods.f_anogan import TINY, Config, fit, paper
-from novelette.training import Run, batches
+from novelette.training import Run
 
 CPU = torch.device("cpu")
 
