@@ -40,7 +40,7 @@ IDLE = {  # settings that count for nothing with another
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
-    """The paper's, but for what suits runs of a few thousand steps: the perceptual network, the batch, and how soon weights follow."""
+    """The paper's, but for what suits runs of a few thousand steps: the perceptual network and the batch."""
 
     architecture: Literal["small", "cifar10", "lsun", "celeba"] = setting("small", "Tables 1 to 4 of the supplement, at any size")
     divide_widths: int = setting(1, "the tables' widths divided by this: smaller networks", ge=1, le=32)
