@@ -130,7 +130,9 @@ def _dots(figure: "Figure", plot: Dots) -> None:
     n = len(plot.marks)
     apart = [0.3 if i >= len(plot.names) - plot.last else 0.0 for i in range(len(plot.names))]
     places = {name: i + more for i, (name, more) in enumerate(zip(plot.names, apart, strict=True))}
-    figure.set_size_inches(WIDTH, 0.75 + 0.17 * -(-n // 3) + (0.12 + 0.07 * n) * (len(places) + max(apart)))
+    labels = [mark.label for mark in plot.marks] + ["hollow: printed"] * any(mark.printed for mark in plot.marks)
+    wide = _beside(labels, 3, WIDTH)
+    figure.set_size_inches(WIDTH, 0.75 + 0.17 * -(-len(labels) // wide) + (0.12 + 0.07 * n) * (len(places) + max(apart)))
     axes = figure.subplots()
     for i, mark in enumerate(plot.marks):
         colour = GREY if mark.aside else COLOURS[i % len(COLOURS)]
@@ -150,11 +152,10 @@ def _dots(figure: "Figure", plot: Dots) -> None:
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(plot.label)
-    handles, labels = axes.get_legend_handles_labels()
-    if any(mark.printed for mark in plot.marks):
+    handles, _ = axes.get_legend_handles_labels()
+    if len(labels) > n:
         handles.append(axes.plot([], [], "o", color=GREY, markerfacecolor="white", markersize=4, markeredgewidth=0.9)[0])
-        labels.append("hollow: printed")
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    figure.legend(handles, labels, loc="outside upper center", ncols=wide)
 
 
 def _lines(figure: "Figure", plot: Lines) -> None:
@@ -163,8 +164,10 @@ def _lines(figure: "Figure", plot: Lines) -> None:
     rows = -(-len(plot.panels) // columns)
     handles = _legend(plot)
     wide = 3 if columns < 3 else 5 if columns > 3 else 4  # entries of the legend beside each other
+    width = WIDE if columns > 3 else WIDTH if columns > 1 else 5.4
+    wide = _beside([handle.get_label() for handle in handles], wide, width)
     height = (2.0 if columns > 3 else 2.6 if columns > 1 else 3.1) * rows + 0.55 + 0.17 * -(-len(handles) // wide)
-    figure.set_size_inches(WIDE if columns > 3 else WIDTH if columns > 1 else 5.4, height)
+    figure.set_size_inches(width, height)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=plot.shared).flatten()
     for axis in axes[len(plot.panels) :]:
         axis.remove()
@@ -176,7 +179,18 @@ def _lines(figure: "Figure", plot: Lines) -> None:
         axes[0].set_ylim(low, high)
     figure.supxlabel(plot.x_label, fontsize=8.5)
     figure.supylabel(plot.y_label, fontsize=8.5)
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), wide))
+    figure.legend(handles=handles, loc="outside upper center", ncols=wide)
+
+
+def _beside(labels: Sequence[str], most: int, inches: float) -> int:
+    """How many columns a legend may have, at most `most`, for its labels to fit into so many inches."""
+
+    def width(columns: int) -> float:
+        rows, more = divmod(len(labels), columns)
+        starts = [column * rows + min(column, more) for column in range(columns + 1)]
+        return sum(0.45 + 0.058 * max(map(len, labels[start:end])) for start, end in pairwise(starts))
+
+    return next((n for n in range(min(most, len(labels)), 1, -1) if width(n) <= inches), 1)
 
 
 def _panel(axes: "Axes", plot: Lines, lines: Sequence[Line]) -> None:
