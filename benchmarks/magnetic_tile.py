@@ -26,7 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "knn": {},
     "feature-knn": {},
     "ede-gan": {},
-    "piad": {"batch_size": 16, "steps": 2500, "balance_every": 20, "smoothing": 0.3, "history": 5},  # second row of piad-mnist.toml
+    "piad": {"batch_size": 16, "steps": 2500, "balance_every": 20, "smoothing": 0.3, "history": 5},  # γ from short averages
 }
 INTRODUCTION = """# Magnetic tiles
 

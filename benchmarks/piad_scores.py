@@ -20,7 +20,7 @@ from torch import Tensor
 from novelette.bench.runs import read_bench
 from novelette.bench.stamps import append, commit, stamp
 from novelette.data.images import as_tensor
-from novelette.methods.piad import Looking
+from novelette.methods.piad import Config, Looking
 from novelette.metrics import auroc
 from novelette.perceptual import load
 
@@ -43,8 +43,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    bench, name = read_bench(given.bench), commit()
-    seen, weights = load("mobilenet-0.25", "block-5", bench.size)
+    bench, name, config = read_bench(given.bench), commit(), Config()
+    seen, weights = load(config.network, config.layer, bench.size)
     looks = {loss: Looking(loss, None if loss == "mse" else seen).eval() for loss in LOSSES}
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
     for normal in bench.classes:

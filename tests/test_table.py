@@ -5,13 +5,16 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib import rc_context, rcParams
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from pictures import assert_refused
 
 from novelette.bench import page
 from novelette.bench.batch_sizes import batch_sizes
 from novelette.bench.costs import costs, step_ms
 from novelette.bench.course import course
-from novelette.bench.figures import Dots, Line, Lines, Mark, draw
+from novelette.bench.figures import STYLE, Dots, Line, Lines, Mark, _dots, _lines, draw
 from novelette.bench.found import find
 from novelette.bench.printed import printed, published
 from novelette.bench.runs import Bench, expand, read_bench
@@ -531,3 +534,22 @@ def test_plots_take_any_number_of_series_and_panels():
         svg, png = draw(plot)
         assert b"</svg>" in svg
         assert png.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("letters", [4, 30, 55])
+def test_a_legend_lies_within_its_plot_however_long_its_labels(letters):
+    labels = [f"{i} {'m' * (letters // 2)}{'i' * (letters // 2)}" for i in range(9)]
+    series = [Line(label, [1.0, 2.0], [0.5, 0.6], k) for k, label in enumerate(labels)]
+    lines = Lines("l", "l", {f"p{i}": series for i in range(3)}, "x", "y")
+    dots = Dots("d", "d", [Mark(label, {"a": (0.5, 0.01)}) for label in labels], ["a", "b"], "AUROC", last=1)
+    for paint, plot in ((_lines, lines), (_dots, dots)):
+        figure = Figure(layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        with rc_context():
+            rcParams.update(STYLE)
+            paint(figure, plot)
+            canvas.draw()
+        (legend,) = figure.legends
+        box = legend.get_window_extent(canvas.get_renderer())
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.width

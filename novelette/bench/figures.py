@@ -184,11 +184,14 @@ def _lines(figure: "Figure", plot: Lines) -> None:
 
 def _beside(labels: Sequence[str], most: int, inches: float) -> int:
     """How many columns a legend may have, at most `most`, for its labels to fit into so many inches."""
+    from matplotlib.textpath import TextPath
+
+    text = [TextPath((0, 0), label, size=STYLE["legend.fontsize"]).get_extents().width / 72 for label in labels]
 
     def width(columns: int) -> float:
         rows, more = divmod(len(labels), columns)
         starts = [column * rows + min(column, more) for column in range(columns + 1)]
-        return sum(0.45 + 0.058 * max(map(len, labels[start:end])) for start, end in pairwise(starts))
+        return sum(0.53 + max(text[start:end]) for start, end in pairwise(starts))
 
     return next((n for n in range(min(most, len(labels)), 1, -1) if width(n) <= inches), 1)
 
