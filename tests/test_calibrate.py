@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from novelette.calibrate import HELD_OUT, held_out, joined_by_copies, p_values, pictures_needed, threshold
 from novelette.data.images import as_tensor
-from novelette.data.named import load_named, search_order
+from novelette.data.named import load_named
 from novelette.data.pixels import content_hash
+from novelette.data.roots import search_order
 from novelette.errors import InputError
 from novelette.methods import knn
 

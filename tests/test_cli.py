@@ -548,7 +548,7 @@ def test_looking_for_the_training_pictures_never_downloads(tmp_path, knn, monkey
     from novelette.evaluate_saved import training_pixels
 
     monkeypatch.delenv("NOVELETTE_DATA", raising=False)
-    monkeypatch.setattr(named, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     asked = []
     monkeypatch.setattr(named, "fetch", lambda *args: asked.append(args))
     detector = store.load(knn)

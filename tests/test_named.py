@@ -23,9 +23,10 @@ from PIL import Image
 
 from novelette.data import download, named
 from novelette.data.download import MARKER, Download, File
-from novelette.data.formats import CIFAR_FILES, CIFAR_RECORD, read_coil, read_idx, read_idx_set
+from novelette.data.formats import CIFAR_FILES, CIFAR_RECORD, IDX_FILES, read_coil, read_idx, read_idx_set
 from novelette.data.magnetic_tile import COMES_BACK, GAP, TWO_FACED, tile_groups, training_tiles
-from novelette.data.named import NAMES, class_index, load_named, search_order
+from novelette.data.named import NAMES, class_index, load_named
+from novelette.data.roots import search_order
 from novelette.errors import InputError
 from novelette.localization import mask_of
 
@@ -37,8 +38,8 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs the real sets i
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache and no NOVELETTE_DATA, so that no test sees a person's own."""
     monkeypatch.delenv("NOVELETTE_DATA", raising=False)
-    monkeypatch.setattr(named, "cache_folder", lambda: tmp_path / "cache")
-    return tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    return tmp_path / "caches" / "novelette"
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -513,7 +514,7 @@ def test_a_set_is_downloaded_once_with_progress_and_known_by_its_marker(
     size = (tmp_path / "served" / "train-images-idx3-ubyte.gz").stat().st_size
     assert told[-1][1] == told[-1][2]
     assert ("train-images-idx3-ubyte.gz", size, size) in told
-    assert sorted(p.name for p in (cache / "mnist").iterdir() if p.name != MARKER) == sorted(n + ".gz" for n in named.IDX_FILES)
+    assert sorted(p.name for p in (cache / "mnist").iterdir() if p.name != MARKER) == sorted(n + ".gz" for n in IDX_FILES)
     assert load_named("mnist").title == "MNIST"
     assert len(server.hits) == 4, "fetched twice"
     write_mnist(cache / "mnist", seed=9)  # files changed behind the marker's back
@@ -604,7 +605,7 @@ def test_offline_is_one_sentence_with_the_place_to_put_the_files(monkeypatch: py
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(named, "cache_folder", lambda: tmp_path / "file" / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(InputError, match="cannot be written"):
         load_named("mnist")
 

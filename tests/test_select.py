@@ -10,7 +10,7 @@ from pictures import stripes, write, write_labelled
 from PIL import Image
 from test_named import write_celeba
 
-from novelette.data import named, select
+from novelette.data import select
 from novelette.data.named import load_named
 from novelette.data.protocol import PARTING, PROTOCOLS
 from novelette.data.select import Where, as_the_fit, describe, found_again, labelled_pictures, normal_pictures, pictures_of_the_fit
@@ -134,7 +134,7 @@ def test_described_source_is_found_again(tmp_path, monkeypatch):
 def test_the_folder_that_a_named_set_was_found_in_is_found_again(tmp_path, monkeypatch):
     """The pictures of a fit with --data-root, by commands that have no such option."""
     monkeypatch.setenv("NOVELETTE_DATA", str(tmp_path / "elsewhere"))
-    monkeypatch.setattr(named, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     write_celeba(tmp_path / "roots" / "celeba")
     monkeypatch.chdir(tmp_path)
     where = Where(normal="absent", attribute="Bald", data_roots=(Path("roots"),))

@@ -115,13 +115,15 @@ DOWNLOADS: Mapping[str, Download] = MappingProxyType(
 
 
 def cache_folder() -> Path:
-    """The user's cache folder for novelette, as the system has it (XDG_CACHE_HOME is honoured); it need not exist."""
-    if sys.platform == "win32":
+    """The user's cache folder for novelette, below XDG_CACHE_HOME or where the system has its caches; it need not exist."""
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        base = Path(given)
+    elif sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        base = Path.home() / ".cache"
     return base / "novelette"
 
 

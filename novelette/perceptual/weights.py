@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from novelette.data.download import Download, File, cache_folder, fetch
-from novelette.data.named import DATA_VARIABLE, search_order
+from novelette.data.roots import DATA_VARIABLE, search_order
 from novelette.errors import InputError
 from novelette.perceptual.networks import NETWORKS, Arrays
 

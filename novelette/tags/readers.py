@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_plus
 
-from novelette.data.named import search_order
+from novelette.data.roots import search_order
 from novelette.data.sources import FolderSource
 from novelette.errors import InputError
 from novelette.tags.words import lemmatized
