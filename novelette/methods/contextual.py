@@ -27,9 +27,9 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """A network of three layers that sees one neighbourhood at a time."""
 
     predict: Literal["patch", "surroundings"] = setting("patch", "the patch from its surroundings, or the reverse")
-    patch: Literal[1, 2, 4, 8, 16] = setting(4, "side of a patch, px")
+    patch: Literal[1, 2, 4, 8, 16] = setting(8, "side of a patch, px")
     ring: int = setting(1, "how many patches the surroundings reach in each direction", ge=1, le=4)
-    width: int = setting(128, "units of the two hidden layers", ge=1, le=4096)
+    width: int = setting(512, "units of the two hidden layers", ge=1, le=4096)
     steps: int = setting(2_000, "updates", ge=1, le=100_000_000)
     batch_size: int = setting(16, "pictures an update", ge=1, le=4096)
     learning_rate: float = setting(1e-3, "Adam's step size, to zero on a cosine", gt=0, le=1)
@@ -39,7 +39,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         return self.steps
 
 
-TINY = Config(width=16, steps=60, batch_size=8, learning_rate=1e-2)
+TINY = Config(patch=4, width=16, steps=60, batch_size=8, learning_rate=1e-2)
 
 
 def paper() -> Config:

@@ -64,7 +64,7 @@ def test_the_map_is_the_squared_error_of_each_patch_from_its_surroundings_or_the
 
 
 def test_a_patch_takes_no_part_in_its_own_prediction():
-    net, x = untrained(), as_tensor(pictures(1))
+    net, x = untrained(patch=4), as_tensor(pictures(1))
     changed = x.clone()
     changed[:, :, 4:8, 8:12] += 0.5
     with torch.no_grad():
