@@ -14,7 +14,7 @@ Z_95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
 def auroc(scores: ArrayLike, labels: ArrayLike) -> float:
     """Area under the ROC curve, by ranks: the chance that a novel picture outscores a normal one.
 
-        AUROC = (Σ rank(novel) - M (M + 1) / 2) / (M N),    M novel and N normal pictures        (paper 001, Eq. 1)
+        AUROC = (Σ rank(novel) - M (M + 1) / 2) / (M N),    M novel and N normal pictures        (progressive distillation paper, Eq. 1)
 
     ranks running from 1 over all pictures, tied ones sharing their mean rank. What stands over M N is the number of normal pictures
     below each novel one, ties as a half, and it is counted as such.

@@ -1,6 +1,6 @@
 """DCGAN encoder, decoder and discriminator at any width, image size and channel count.
 
-P-KDGAN, Table 1 (papers 000 and 001): convolutions of 4x4 without biases; a downsampling block is convolution (stride 2, padding 1),
+P-KDGAN, Table 1: convolutions of 4x4 without biases; a downsampling block is convolution (stride 2, padding 1),
 normalization, LeakyReLU(0.2); the head is a 4x4 convolution without padding that takes 4x4 pixels to one, with neither normalization
 nor activation. The decoder mirrors the encoder with transposed convolutions and ReLU, and ends in Tanh.
 
@@ -56,7 +56,8 @@ def normalization(channels: int, norm: Norm) -> nn.Module:
     """Affine normalization of (N, channels, H, W) over H and W.
 
     `image`: each image by its own mean and variance, which is BatchNorm in training mode at batch size 1; written as GroupNorm with one
-    channel a group, so a score never depends on the batch. `batch`: BatchNorm, for the batch-size study of paper 001. `none`: nothing.
+    channel a group, so a score never depends on the batch. `batch`: BatchNorm, for the batch-size study of
+    the progressive distillation paper. `none`: nothing.
     """
     if norm == "none":
         return nn.Identity()

@@ -1,4 +1,4 @@
-"""The networks of PIAD (paper 004, supplement): pre-activation residual blocks without normalization, for images of 32 to 256 px.
+"""The networks of PIAD (supplement): pre-activation residual blocks without normalization, for images of 32 to 256 px.
 
 A residual block is LeakyReLU(0.2), 3x3 convolution, LeakyReLU, 3x3 convolution, beside a way for what stays as it is (Figure 1). `up`
 doubles the pixels before the first convolution (nearest neighbour), `down` halves them after the second (average); the other way does the

@@ -1,4 +1,4 @@
-"""The batch-size study of paper 001 (Figures 1 and 5): LAST and BEST over batch sizes, and the gains of section IV-C."""
+"""The batch-size study of the progressive distillation paper (Figures 1 and 5, section IV-C): LAST and BEST over batch sizes, and gains."""
 
 import json
 from collections import defaultdict

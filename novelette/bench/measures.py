@@ -127,7 +127,7 @@ def accuracies(scorer: NetScorer, exam: Exam, every: int) -> tuple[float, float]
 
 
 def seen_and_unseen(scorer: Any, exam: Exam) -> dict[str, float]:
-    """The over-fitting argument of paper 001, III-A: how much lower the training images score than normal images that are new.
+    """The over-fitting argument (progressive distillation paper, III-A): how much lower training images score than new normal ones.
 
     Returns: mean scores of `train`, `normal` and `novel` images, and `told_apart`: the AUROC of new normal images against those of
         training, 0.5 where the detector cannot tell them apart.

@@ -1,4 +1,4 @@
-"""Several data sets beside each other: P-KDGAN's Tables 3 and 4 (paper 001's V and VI)."""
+"""Several data sets beside each other: P-KDGAN's Tables 3 and 4 (V and VI of the progressive distillation paper)."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ from novelette.bench.table import MANY
 
 
 def seen(found: Found) -> Section | None:
-    """Scores of training images beside those of new ones: the over-fitting argument of paper 001, III-A."""
+    """Scores of training images beside those of new ones: the over-fitting argument (progressive distillation paper, III-A)."""
     lines = []
     for row in found.rows:
         records = [record for record in found.of(row.label) if record.get("scores")]

@@ -1,4 +1,4 @@
-"""KDGAN: a small classifier taught by a large one and a discriminator (paper 003), and the methods that it is compared with.
+"""KDGAN: a small classifier taught by a large one and a discriminator, and the methods that it is compared with.
 
 A method has PAPER, Config, TINY and `fit(images, labels, config, *, classes, seed, device, run) -> Taught`.
 """

@@ -1,4 +1,4 @@
-"""Algorithm 1 of paper 003 and its two-player form, for whatever the players see and wherever true labels come from."""
+"""Algorithm 1 of the KDGAN paper and its two-player form, for whatever the players see and wherever true labels come from."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Pseudo labels drawn from a classifier's scores, and how the reward of a label moves the scores (paper 003, section 3.3).
+"""Pseudo labels drawn from a classifier's scores, and how the reward of a label moves the scores (KDGAN, section 3.3).
 
 A player draws a label z of p = softmax(scores) and is told log(1 - p_d(x, z)). Three estimators of the gradient of the reward's
 expectation; each is the gradient of `log_q(...) * reward`, with the reward and everything drawn held fixed.

@@ -1,4 +1,4 @@
-"""The players' moves and their order: what KDGAN and NaGAN have in common (paper 003, Algorithm 1)."""
+"""The players' moves and their order: what KDGAN and NaGAN have in common (Algorithm 1 of the KDGAN paper)."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol

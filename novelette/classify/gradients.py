@@ -1,4 +1,4 @@
-"""How far the gradients of KDGAN's classifier lie apart, its teacher's and its discriminator's (paper 003, Figure 7, Eqs. 6 and 7)."""
+"""How far the gradients of KDGAN's classifier lie apart, its teacher's and its discriminator's (Figure 7, Eqs. 6 and 7)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any

@@ -1,6 +1,6 @@
 """KDGAN: a classifier and a teacher draw labels that a discriminator cannot tell from true ones, and learn from each other.
 
-The teacher's advice has little spread and the discriminator's is right in the end (paper 003, section 3.2). The classifier alone is kept.
+The teacher's advice has little spread and the discriminator's is right in the end (section 3.2). The classifier alone is kept.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""The terms of KDGAN's value function (paper 003, Eqs. 1 and 3), unreduced: one value per image.
+"""The terms of KDGAN's value function (its Eqs. 1 and 3), unreduced: one value per image.
 
 Scores are (N, K), labels (N,) and drawn labels (S, N), S samples an image.
 """

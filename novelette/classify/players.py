@@ -1,6 +1,6 @@
 """The players of KDGAN as scoring functions: images (N, C, S, S) in [-1, 1] to a score for each of K labels, (N, K).
 
-h(x, y), f(x, y) and g(x, y) of the classifier, the teacher and the discriminator (paper 003, Eq. 2). A softmax over the labels makes a
+h(x, y), f(x, y) and g(x, y) of the classifier, the teacher and the discriminator (KDGAN, Eq. 2). A softmax over the labels makes a
 distribution of h and f, a sigmoid of each score a probability of being true of g. The paper states numbers of weights; its appendix, which
 has the layers, is not at hand. Those of MNIST are the authors' code's, and those of CIFAR-10 ours, of the stated size.
 """

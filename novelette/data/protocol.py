@@ -30,7 +30,7 @@ class Split:
 
 
 def standard(labels: np.ndarray, is_train: np.ndarray, normal: int, seed: int = 0) -> Split:
-    """The class's training images train; the whole test set tests: 1 normal class against all others (papers 000, 001, 004).
+    """The class's training images train; the whole test set tests: 1 normal class against all others (P-KDGAN, PIAD).
 
     `seed` changes nothing. Raises: InputError for a class with no training images, or a set with no test images of it.
     """

@@ -58,7 +58,7 @@ TINY = Config(widths=(1,), steps=20)
 
 
 def paper() -> Config:
-    """Papers 000 and 001, section 4: batch 1, 500 epochs a step, a constant 0.002 for both, w = 1, 1, 1."""
+    """Section 4 of both papers: batch 1, 500 epochs a step, a constant 0.002 for both, w = 1, 1, 1."""
     return Config(epochs=500, batch_size=1, schedule="constant", teacher_learning_rate=0.002, w_1=1.0, w_2=1.0)
 
 

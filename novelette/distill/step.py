@@ -17,7 +17,7 @@ def distillation_loss(
 ) -> Tensor:
     """How far the student's reconstruction and latents are from the teacher's on the same image, one value per image.
 
-        K_l = w_1 ⟨(z₁ᵀ - z₁ˢ)²⟩ + w_x ⟨|x̂ᵀ - x̂ˢ|⟩ + w_2 ⟨(z₂ᵀ - z₂ˢ)²⟩            (P-KDGAN, Eq. 6; paper 001, Eqs. 7-8)
+        K_l = w_1 ⟨(z₁ᵀ - z₁ˢ)²⟩ + w_x ⟨|x̂ᵀ - x̂ˢ|⟩ + w_2 ⟨(z₂ᵀ - z₂ˢ)²⟩        (P-KDGAN, Eq. 6; progressive distillation paper, Eqs. 7-8)
 
     Args: x_hat_t, x_hat_s: (N, C, H, W).   z_1_t, z_1_s, z_2_t, z_2_s: (N, Z), the same Z on both sides.   Returns: (N,), not reduced.
     Deviation: ⟨·⟩ is a mean over elements where the paper has norms, as in `losses.generator_loss`.

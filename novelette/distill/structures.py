@@ -1,4 +1,4 @@
-"""The four distillation structures of P-KDGAN: which of the five losses train (paper 001, Eq. 9 and section III-D)."""
+"""The four distillation structures of P-KDGAN: which of the five losses train (progressive distillation paper, Eq. 9, III-D)."""
 
 from typing import Literal, NamedTuple
 

@@ -1,6 +1,7 @@
 """EDE-GAN, ED-GAN and EDÊ-GAN: encoder-decoder(-encoder) GANs for one-class novelty detection.
 
-P-KDGAN (paper 000, sections 2.3 and 3.1) on GANomaly's network; the three pipelines are paper 001, section III-B, Figure 4:
+P-KDGAN (sections 2.3 and 3.1) on GANomaly's network; the three pipelines are those of the progressive distillation
+paper (section III-B, Figure 4):
 
     ede     x → z → x̂ → ẑ     score ‖z - ẑ‖₂        trained with the latent constraint S_enc
     ed-hat  x → z → x̂ → ẑ     score |x - x̂|₁        the second encoder Ê and S_enc serve training only
@@ -88,7 +89,7 @@ TINY = Config(widths=(2,), latent=16, steps=60, batch_size=8)
 
 
 def paper() -> Config:
-    """P-KDGAN, section 4 and Table III of paper 001: batch 1, 500 epochs, a constant 0.002, the teacher's 64-128-256 (at 32 px)."""
+    """P-KDGAN, section 4 (progressive distillation paper, Table III): batch 1, 500 epochs, a constant 0.002, 64-128-256 at 32 px."""
     return Config(widths=(64,), batch_size=1, epochs=500, schedule="constant", distance="euclidean")
 
 
@@ -280,7 +281,7 @@ class Scorer:
 
     @torch.inference_mode()
     def score(self, x: Tensor) -> Tensor:
-        """Novelty of each image: ‖z - ẑ‖₂ for `ede`, the mean |x - x̂| otherwise (paper 001, Figure 4).
+        """Novelty of each image: ‖z - ẑ‖₂ for `ede`, the mean |x - x̂| otherwise (progressive distillation paper, Figure 4).
 
         Args: x: (N, C, S, S) in [-1, 1].   Returns: (N,).
         With `norm = batch, statistics = batch` images are scored in batches of `batch_size`, as in training, and depend on them.

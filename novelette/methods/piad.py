@@ -1,7 +1,7 @@
 """PIAD, perceptual image anomaly detection: a picture is novel when what a generator makes of its code looks unlike it.
 
 An encoder E maps pictures to latents of a known distribution, a generator G latents to pictures; each has a Wasserstein critic. G(E(x))
-should look like x to a pretrained network (paper 004). Novelty is how much it does not: A(x) = L(x, G(E(x))).
+should look like x to a pretrained network. Novelty is how much it does not: A(x) = L(x, G(E(x))).
 """
 
 from collections.abc import Callable

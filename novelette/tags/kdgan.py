@@ -1,6 +1,6 @@
 """KDGAN: a classifier that sees pictures learns from a teacher that reads their text as well, and both from a discriminator that does.
 
-The text is there in training alone (privileged, paper 003, section 4.2). The classifier is what is kept.
+The text is there in training alone (privileged, section 4.2). The classifier is what is kept.
 """
 
 import torch

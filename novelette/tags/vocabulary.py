@@ -1,4 +1,4 @@
-"""Which tags can be suggested: the most popular ones, or ones drawn at random (paper 003, section 4.2)."""
+"""Which tags can be suggested: the most popular ones, or ones drawn at random (KDGAN, section 4.2)."""
 
 from collections import Counter
 from collections.abc import Sequence

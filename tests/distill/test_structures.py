@@ -10,7 +10,8 @@ from novelette.distill.structures import PROGRESSIVE, STRUCTURES
 from novelette.methods import ede_gan
 from novelette.methods.ede_gan import Gan
 
-# Paper 001, section III-D (000, section 3.2): "KDGAN-1: L = {K_l}", ..., and the sentences after them. The papers write L_2 three times.
+# The progressive distillation paper, section III-D (P-KDGAN, section 3.2): "KDGAN-1: L = {K_l}", ..., and the sentences after them.
+# The papers write L_2 three times.
 PAPERS = {
     1: {"K_l"},
     2: {"L_g^S", "L_d^S", "K_l"},
