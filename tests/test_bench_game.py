@@ -9,7 +9,7 @@ from test_table import HEAD, Place
 from novelette import training
 from novelette.bench.engine import logged, run_bench
 from novelette.bench.found import find
-from novelette.bench.game import accuracies, losses, variances
+from novelette.bench.game import _together, accuracies, losses, variances
 from novelette.bench.measures import Exam
 from novelette.bench.runs import Bench
 
@@ -59,11 +59,18 @@ def found(tmp_path):
 
 def test_the_page_has_the_last_accuracies_over_seeds_and_draws_their_mean_courses(found):
     section = accuracies(found)
-    assert "| D | 0.6000 ± 0.2828 (2) | 0.5000 ± 0.2828 (2) |" in section.text
+    assert "| D | 0.6000 ± 0.2828 (2) | 0.5000 ± 0.2828 (2) | -1.0000 ± 0.0000 (2) |" in section.text
+    assert "negative in 2 of 2 courses, and below -0.5 in 2" in section.text
     (plot,) = section.plots
     data, novel = plot.panels["D"]
     assert (list(data.x), list(data.y)) == ([10, 20], pytest.approx([0.3, 0.6]))
     assert list(novel.y) == pytest.approx([0.7, 0.5])
+
+
+def test_accuracies_that_do_not_move_or_have_one_point_have_no_correlation():
+    assert _together({"accuracy": [(1, 0.5, 0.5)]}) is None
+    assert _together({"accuracy": [(1, 0.5, 0.2), (2, 0.5, 0.4)]}) is None
+    assert _together({"accuracy": [(1, 0.1, 0.2), (2, 0.3, 0.4)]}) == pytest.approx(1)
 
 
 def test_the_page_has_the_last_and_the_least_variance(found):

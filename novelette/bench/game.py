@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from statistics import pstdev
+from statistics import StatisticsError, correlation, pstdev
 
 from novelette.bench.cells import Record, cell, figures_of, markdown, mean, over_classes
 from novelette.bench.figures import Line, Lines
@@ -19,22 +19,27 @@ def accuracies(found: Found) -> Section | None:
     if not rows:
         return None
     lines = []
+    together: list[float] = []
     panels: dict[str, list[Line]] = defaultdict(list)
     for label in rows:
         records = found.of(label)
         last = [over_classes(figures_of(records, _last(at)), found.classes) for at in (1, 2)]
-        lines.append([label, *map(cell, last)])
+        moves = [r for r in map(_together, records) if r is not None]
+        together += moves
+        lines.append([label, *map(cell, last), cell(moves)])
         for colour, (at, name) in enumerate(((1, "A_data"), (2, "A_novel"))):
             course = _mean_course([record["accuracy"] for record in records if record.get("accuracy")], at)
             panels[label].append(Line(name, list(course), list(course.values()), colour))
+    over = f"; means over {len(found.classes)} classes" if len(found.classes) > 1 else ""
     text = (
         "A_data is the mean of D(x) on normal images, A_novel that of 1 - D(x) on novel ones, after the last step, on "
-        f"{tested_share(found)}; means over {len(found.classes)} classes. Of one that knows nothing they add up to 1. (The report "
-        "prints the mean of D(x) on novelties as A_novel, which falls as detection improves.)"
+        f"{tested_share(found)}{over}. Of one that knows nothing they add up to 1. (The report prints the mean of D(x) on novelties as "
+        "A_novel, which falls as detection improves.) Correlation: of the two over the points of a run's course; it is negative in "
+        f"{sum(r < 0 for r in together)} of {len(together)} courses, and below -0.5 in {sum(r < -0.5 for r in together)}."
     )
     alt = "A_data and A_novel against training step, a panel a detector"
     plot = Lines("accuracy", alt, panels, "step", "accuracy", shared=True)
-    return Section("Accuracies over training", f"{text}\n\n{markdown(['detector', 'A_data', 'A_novel'], lines)}", (plot,))
+    return Section("Accuracies over training", f"{text}\n\n{markdown(['detector', 'A_data', 'A_novel', 'correlation'], lines)}", (plot,))
 
 
 def variances(found: Found) -> Section | None:
@@ -82,6 +87,15 @@ def losses(found: Found) -> Section | None:
 def _last(at: int) -> Callable[[Record], float | None]:
     """The value at the end of a record's accuracies."""
     return lambda record: float(record["accuracy"][-1][at]) if record.get("accuracy") else None
+
+
+def _together(record: Record) -> float | None:
+    """The correlation of A_data and A_novel over a run's course; None of a course that has no two points, or where either stands still."""
+    _, data, novel = zip(*record.get("accuracy") or [(0, 0.0, 0.0)], strict=True)
+    try:
+        return correlation(data, novel)
+    except StatisticsError:
+        return None
 
 
 def _mean_course(courses: Sequence[Course], at: int) -> dict[float, float]:

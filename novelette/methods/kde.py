@@ -18,7 +18,7 @@ BANDWIDTHS = tuple(2 ** (i / 4) for i in range(-16, 9))  # tried, times the spre
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
-    """Chosen on held-out training pictures of MNIST and CIFAR-10; the detector keeps vectors of all training pictures."""
+    """Chosen on held-out training pictures; the detector keeps vectors of all training pictures."""
 
     bandwidth: float = setting(
         0.0, "standard deviation of the kernel; 0: under which left out training pictures are likeliest", ge=0, le=1e4

@@ -21,7 +21,7 @@ CACHE_MB = 500  # of kernel values in scikit-learn
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
-    """Chosen on held-out training pictures of MNIST and CIFAR-10; the detector keeps the vectors of the support vectors."""
+    """Chosen on held-out training pictures; the detector keeps the vectors of the support vectors."""
 
     nu: float = setting(0.1, "ν: at most so many training pictures lie outside, and at least so many are support vectors", gt=0, lt=1)
     gamma: float = setting(16.0, "γ times the training vectors' total variance; 1 is scikit-learn's `scale`", gt=0, le=1e4)
