@@ -58,7 +58,7 @@ def fit(
     return Scorer(config, seeing, seen(images, seeing, device, bar=run.bar), channels, size)
 
 
-@torch.inference_mode()
+@torch.no_grad()  # what is kept of inference_mode has no part in a gradient of scores
 def seen(images: Tensor, seeing: "Seeing", device: torch.device, *, bar: bool = False) -> Tensor:
     """Unit vectors of features, (N, F), of images, uint8 (N, C, S, S)."""
     parts: list[Tensor] = []

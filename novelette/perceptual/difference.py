@@ -35,11 +35,11 @@ def relative_perceptual_l1(f_x: Tensor, f_y: Tensor) -> Tensor:
 
         L(x, y) = ‖f̃(x) - f̃(y)‖₁ / ‖f̃(x)‖₁                                (PIAD, Eq. 4)
 
-    Args: f_x: f̃ of the original, (N, F, h, w); no gradient flows through the denominator.   f_y: of its reconstruction.
+    Args: f_x: f̃ of the original, (N, F, h, w).   f_y: of its reconstruction.
     Returns: (N, h, w), whose mean over positions is L.
     """
     same_shape(f_x, f_y)
-    return (f_x - f_y).abs().mean(1) / f_x.detach().abs().flatten(1).mean(1).clamp_min(1e-8)[:, None, None]
+    return (f_x - f_y).abs().mean(1) / f_x.abs().flatten(1).mean(1).clamp_min(1e-8)[:, None, None]
 
 
 DIFFERENCES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {

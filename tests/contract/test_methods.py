@@ -2,6 +2,7 @@
 
 import functools
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from torch import nn
 
 from novelette.data.images import as_tensor
 from novelette.distill import scores as by_scores
+from novelette.errors import InputError
 from novelette.methods import METHODS
+from novelette.studies.robustness import gradient, margin, norms
 from novelette.training import HasSteps, Interrupted, Run
 
 PAGES = Path(__file__).parents[2] / "docs" / "methods"
@@ -26,6 +29,7 @@ WITH_MEMORY = {
 }  # of each training picture by itself, so that its own score must leave it out
 WITHOUT_MAP = {"certainty", "deep-svdd", "discriminator"}  # they judge a picture as a whole
 WITHOUT_GRAPH = {"adgan", "anogan", "gpnd"}  # a score takes a search, or a Jacobian
+WITHOUT_GRADIENT = {"bayes-factor"}  # its scores are steps
 KNOWN_FAILURES = {"certainty": "It is certain of noise"}  # what a method's own paper found, by a heading of its page
 LENGTHS = {"steps", "pretraining", "encoder_steps", "autoencoder_steps"}  # settings: how long a method trains
 BATCH = 1e-5  # relative: the order of float32 sums in a convolution or a product of matrices may change with the batch
@@ -136,6 +140,27 @@ def test_a_detector_teaches_a_student_through_its_scores_and_stays_as_it_is(name
     student, _ = by_scores.distil(scorer, discs(48), config, channels=1, size=32, seed=0, device=CPU, run=Run())
     assert torch.isfinite(student.score(mixed())).all()
     assert all(torch.equal(value, before[key]) for key, value in scorer.state().items())
+
+
+@every_method
+def test_a_fresh_scorer_has_the_gradient_of_its_score(name):
+    """By differences along it. The pictures lie between the grey levels, where no pooling has two maxima."""
+    scorer, x = begun(name, 1, 32), mixed()[10:16]  # both kinds
+    x = (x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)))[:, None]
+    f = margin(SimpleNamespace(threshold=0.0, scorer=scorer, method=name))
+    if name in WITHOUT_GRADIENT:
+        with pytest.raises(InputError, match="have no gradient"):
+            gradient(f, x)
+        return
+    value, slope = gradient(f, x)
+    torch.testing.assert_close(value, scorer.score(x[:, 0]), rtol=1e-4, atol=1e-6)
+    length = norms(slope)
+    step = 0.002 * slope / length.view(-1, 1, 1, 1, 1)
+    with torch.no_grad():
+        rise = (f(x + step) - f(x - step)) / 0.004
+    assert (rise > 0).all()
+    if name not in WITHOUT_GRAPH:  # whose slope is that with the latent kept
+        assert (rise / length).median().item() == pytest.approx(1, rel=0.02)  # of one picture a neighbour may change within the step
 
 
 @pytest.mark.gpu
