@@ -100,7 +100,7 @@ def compare(
 def entrants(methods: str, recipe: "Callable[[str, Any], Recipe]") -> "list[Entrant]":
     """What is entered by --methods, kNN first.   Args: recipe: of a method and its configuration.   Raises: InputError."""
     from novelette.compare.contest import Entrant
-    from novelette.compare.trial import LENGTHS
+    from novelette.compare.trial import lengths
     from novelette.fitting import configured, find_method
 
     entered = []
@@ -108,7 +108,7 @@ def entrants(methods: str, recipe: "Callable[[str, Any], Recipe]") -> "list[Entr
         method, *args = label.split()
         given = settings_given(find_method(method), method, args)
         config = configured(method, given, paper="--paper" in args)
-        entered.append(Entrant(label, recipe(method, config), paced=not {"epochs", *LENGTHS} & set(given)))
+        entered.append(Entrant(label, recipe(method, config), paced=not {"epochs", *lengths(config)} & set(given)))
     return entered
 
 

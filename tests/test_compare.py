@@ -22,7 +22,7 @@ from novelette.data.images import Preprocessing
 from novelette.data.select import Where, normal_pictures
 from novelette.errors import InputError
 from novelette.fitting import Recipe, gather
-from novelette.methods import deep_svdd, ede_gan, knn
+from novelette.methods import METHODS, deep_svdd, discriminator, ede_gan, knn
 from novelette.words import text_table
 
 MISSING = "feature-knn --perceptual-weights gone.npz"
@@ -261,6 +261,22 @@ def test_parts_of_training_are_shortened_in_proportion():
     short = trial.shortened(whole, 200)
     assert (short.pretraining, short.steps, trial.steps_of(short)) == (150, 50, 200)
     assert trial.shortened(deep_svdd.Config(pretraining=0, steps=1000), 200) == deep_svdd.Config(pretraining=0, steps=200)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_update_of_a_method_counts(name):
+    config = METHODS[name].Config()
+    if not getattr(config, "epochs", 0):
+        assert trial.steps_of(config) == (config.steps_for(1) if hasattr(config, "steps_for") else 0)
+
+
+def test_the_autoencoder_of_a_discriminator_counts_where_it_has_one():
+    whole = discriminator.Config(autoencoder="joint", autoencoder_steps=500, steps=2000)
+    short = trial.shortened(whole, 250)
+    assert (short.autoencoder_steps, short.steps, trial.steps_of(short), short.steps_for(1)) == (50, 200, 250, 250)
+    assert trial.shortened(discriminator.Config(steps=2000), 200) == discriminator.Config(steps=200)
+    assert not entered("discriminator --autoencoder initial --autoencoder-steps 9").paced
+    assert entered("discriminator --autoencoder initial").paced
 
 
 def test_the_time_of_a_step_is_that_of_the_steps_alone():

@@ -26,7 +26,7 @@ from novelette.errors import InputError
 from novelette.fitting import Gathered, Recipe, find_method, fit_gathered
 from novelette.training import Run, pick_device
 
-LENGTHS = ("steps", "pretraining", "encoder_steps")  # settings that say how many updates a part of training has
+LENGTHS = ("steps", "pretraining", "encoder_steps", "autoencoder_steps")  # settings that say how many updates a part of training has
 PROBE = 0.05  # of the time for training: a fit that takes so long tells how long a step takes
 FEWEST = 4  # steps of the first such fit
 PROBE_ON = 512  # pictures of such fits: what a step takes does not depend on their number
@@ -129,7 +129,12 @@ def trial(task: Task) -> Outcome:
 
 def lengths(config: Any) -> dict[str, int]:
     """The settings of a configuration that say how many updates its training has; none where it trains by epochs, or not at all."""
-    return {} if getattr(config, "epochs", 0) else {name: getattr(config, name) for name in LENGTHS if hasattr(config, name)}
+    if getattr(config, "epochs", 0):
+        return {}
+    out = {name: getattr(config, name) for name in LENGTHS if hasattr(config, name)}
+    if getattr(config, "autoencoder", None) == "none":  # method discriminator, which then trains none
+        del out["autoencoder_steps"]
+    return out
 
 
 def steps_of(config: Any) -> int:
