@@ -12,12 +12,14 @@ from dataclasses import replace
 import joblib
 import numpy as np
 import pytest
+import torch
 from pictures import assert_refused, checks, stripes, write, write_labelled
 
 from novelette import calibrate, charts, cli_compare, metrics, store
 from novelette.cli import main
 from novelette.cli_compare import entrants
 from novelette.compare import contest, findings, page, trial
+from novelette.data import download
 from novelette.data.images import Preprocessing
 from novelette.data.select import Where, normal_pictures
 from novelette.errors import InputError
@@ -106,6 +108,36 @@ def test_when_every_method_fails_the_table_has_their_reasons(parts, monkeypatch,
         "knn --metric euclidean  failed: no memory",
         "None of the methods came to an end.",
     ]
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """No weights, and no internet to fetch them from."""
+
+    def no_connection(*args):
+        raise InputError("no connection")
+
+    monkeypatch.setenv("NOVELETTE_DATA", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(download, "_fetch_file", no_connection)
+
+
+@pytest.mark.usefixtures("offline")
+def test_only_the_default_feature_knn_may_be_without_its_weights(parts, monkeypatch, capsys):
+    def answered(task, limit_s):  # kNN in the place of whatever needs no weights
+        return here(task if task.recipe.method == "feature-knn" else replace(task, recipe=recipe("knn", knn.TINY), seconds=None), limit_s)
+
+    monkeypatch.setattr(contest, "answered", answered)
+    assert main(["compare", str(parts)]) == 0
+    out, err = capsys.readouterr()
+    assert re.search("^feature-knn +failed: the weights of MobileNet v1 0.25 .* are not there", out, re.MULTILINE)
+    assert err.splitlines()[-1] == "feature-knn is left out: its network's weights are not there, and --methods did not ask for it"
+
+    assert main(["compare", str(parts), "--methods", "feature-knn"]) == 1
+    assert "is left out" not in capsys.readouterr().err
+    monkeypatch.setattr(contest, "answered", lambda task, limit_s: "no memory" if task.recipe.method == "pca" else answered(task, limit_s))
+    assert main(["compare", str(parts)]) == 1
 
 
 def test_detectors_are_kept_and_are_what_fit_makes(made, parts, labelled, tmp_path):
