@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from descended import assert_gradient, gradients_of
 
 from novelette import training
 from novelette.batches import batches
@@ -56,20 +57,20 @@ def test_the_critic_has_its_rounds_each_on_other_pictures(monkeypatch):
     assert not torch.equal(seen[0], seen[1])
 
 
-def test_the_encoder_descends_on_the_score(monkeypatch):
-    config = tiny(steps=1, encoder_steps=1)
-    losses = []
-
-    def noting(optimizer, loss, original=f_anogan.descend):
-        losses.append(float(loss.detach()))
-        original(optimizer, loss)
-
-    monkeypatch.setattr(f_anogan, "descend", noting)
-    trained(config)
-    assert len(losses) == 3  # the critic's, the generator's, the encoder's
-    before = trained(config.model_copy(update={"encoder_rate": 1e-12}))  # the encoder as it was drawn
-    x = batches([pictures()], 4, [0], CPU)[1][:, 0]  # what follows on the critic's one batch
-    assert losses[2] == pytest.approx(float(before.score(x).mean()), rel=1e-4)
+def test_critic_generator_and_encoder_descend_on_their_losses_by_hand(monkeypatch):
+    noted = gradients_of(f_anogan, monkeypatch)
+    net = trained(tiny(steps=1, encoder_steps=1, penalty=3.0, kappa=0.5)).net
+    x, of_the_encoder = (batches([pictures()], 4, [0], CPU)[step][:, 0] for step in (0, 1))
+    for _ in Run().steps(1, {}, seed=0):
+        made, share = net.generate(torch.randn(4, TINY.latent)), torch.rand(4, 1, 1, 1)
+        passed_off = net.generate(torch.randn(4, TINY.latent))
+    between = (share * x + (1 - share) * made.detach()).requires_grad_()
+    (slope,) = torch.autograd.grad(net.critic(between).sum(), between, create_graph=True)
+    penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    of_d, of_g, of_e = noted
+    assert_gradient(of_d, net.critic(made).mean() - net.critic(x).mean() + 3 * penalty, net.critic)
+    assert_gradient(of_g, -net.critic(passed_off).mean(), net.generate)
+    assert_gradient(of_e, net(of_the_encoder).mean(), net.encode)
 
 
 def test_the_log_has_both_phases(monkeypatch):

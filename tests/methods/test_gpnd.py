@@ -1,4 +1,4 @@
-"""GPND: the tangent space against finite differences, densities against SciPy's and against integrals, the likelihood by hand."""
+"""GPND: the tangent space against finite differences, densities against SciPy's and against integrals, likelihood and losses by hand."""
 
 import math
 
@@ -6,9 +6,24 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from descended import assert_gradient, gradients_of
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
+from novelette.batches import batches
 from novelette.data.images import as_tensor
-from novelette.methods.gpnd import BINS, TINY, Manifold, fit, generalized_gaussian, histogram, interpolated, log_generalized_gaussian, paper
+from novelette.methods import gpnd
+from novelette.methods.gpnd import (
+    BINS,
+    TINY,
+    Aae,
+    Manifold,
+    fit,
+    generalized_gaussian,
+    histogram,
+    interpolated,
+    log_generalized_gaussian,
+    paper,
+)
 from novelette.nets import draw_weights
 from novelette.training import Run, generators
 
@@ -86,6 +101,24 @@ def test_between_the_centres_values_are_linear_and_beyond_the_ends_they_stay():
     centres, values = torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0.0, 1.0, -1.0])
     at = torch.tensor([0.0, 1.0, 1.5, 2.0, 3.0, 9.0])
     np.testing.assert_allclose(interpolated(at, centres, values).numpy(), np.interp(at.numpy(), centres.numpy(), values.numpy()))
+
+
+def test_a_step_of_either_side_descends_on_the_cross_entropies_of_its_labels(monkeypatch):
+    config = TINY.model_copy(update={"steps": 1, "batch_size": 4, "w_visual": 2.0, "w_latent": 3.0, "w_rec": 5.0})
+    noted = gradients_of(gpnd, monkeypatch)
+    fit(pictures(), config, seed=0, device=CPU, run=Run())
+    aae, x = Aae(config, 1, 32, CPU), batches([pictures()], 4, [0], CPU)[0][:, 0]
+    aae.draw(0)
+    for _ in Run().steps(1, {}, seed=0):
+        z = torch.randn(4, config.latent)
+    code, made = aae.net.encode(x), aae.net.generate(z)
+    one, zero = torch.ones(4, 1), torch.zeros(4, 1)
+    l_visual = cross_entropy(aae.d_x(x), one) + cross_entropy(aae.d_x(made), zero)
+    l_latent = cross_entropy(aae.d_z(z), one) + cross_entropy(aae.d_z(code), zero)
+    fooling = 2 * cross_entropy(aae.d_x(made), one) + 3 * cross_entropy(aae.d_z(code), one)
+    of_eg, of_d = noted
+    assert_gradient(of_eg, fooling + 5 * (x - aae.net.generate(code)).square().mean(), aae.net)
+    assert_gradient(of_d, (l_visual + l_latent) / 2, aae.d_z, aae.d_x)
 
 
 def test_training_images_that_are_all_alike_leave_finite_scores():

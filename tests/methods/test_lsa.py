@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from descended import assert_gradient, gradients_of
 
+from novelette.batches import batches
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.methods import lsa
@@ -97,7 +99,16 @@ def test_the_density_trains_the_encoder_but_not_through_the_bins():
     assert not by_context[:, -1].any()  # nothing comes after the last
 
 
-def test_training_descends_both_terms():
+def test_training_descends_the_squared_error_less_the_weighted_log_density(monkeypatch):
+    noted = gradients_of(lsa, monkeypatch)
+    net = trained(tiny(steps=1, batch_size=4, w_density=3.0)).net.net
+    x = batches([pictures()], 4, [0], CPU)[0][:, 0]
+    x_hat, z, log_p = net(x)
+    log_density = -surprise(z.detach(), log_p)
+    assert_gradient(*noted, (((x - x_hat) / 2).square().sum() - 3 * log_density.sum()) / 4, net)
+
+
+def test_a_run_of_training_lowers_both_terms():
     run = Run()
     fit(pictures(4), tiny(steps=150, batch_size=4, widths=(4,)), seed=0, device=CPU, run=run)
     first, last = run.history[0], run.history[-1]

@@ -1,11 +1,15 @@
-"""OCGAN: bounded codes, who moves whom, and latents that are mined where the classifier is surest that no normal picture is drawn."""
+"""OCGAN: bounded codes, who moves whom and down which loss, and latents mined where the classifier is surest that they are novel."""
 
 import pytest
 import torch
+from descended import assert_gradient, gradients_of
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
+from novelette.batches import batches
 from novelette.data.images import as_tensor
 from novelette.methods import ocgan
-from novelette.methods.ocgan import TINY, Autoencoder, Config, Ocgan, paper
+from novelette.methods.ocgan import TINY, Autoencoder, Config, Ocgan, fit, paper
+from novelette.training import Run
 
 CPU = torch.device("cpu")
 
@@ -63,15 +67,24 @@ def test_every_step_moves_its_own_players_and_no_others():
         assert moved(gan, before) == set(own)
 
 
-def test_what_encoder_and_generator_descend_on_by_hand(monkeypatch):
-    gan, x, losses = players(w_latent=2.0, w_visual=3.0, w_rec=5.0), as_tensor(pictures()), []
-    monkeypatch.setattr(ocgan, "descend", lambda optimizer, loss: losses.append(float(loss.detach())))
-    l1, l2 = gan.codes(x)
-    x_hat = gan.net.generate(l1)
-    gan.descend_eg(x, x_hat, l1, l2)
-    with torch.no_grad():
-        latent, visual = gan.latent_critic(l1).sigmoid().log(), gan.visual_critic(gan.net.generate(l2)).sigmoid().log()
-    assert losses == [pytest.approx(float(-2 * latent.mean() - 3 * visual.mean() + 5 * (x - x_hat).detach().square().mean()), rel=1e-5)]
+def test_a_step_of_each_player_descends_on_the_cross_entropies_of_its_labels(monkeypatch):
+    changes = {"w_latent": 2.0, "w_visual": 3.0, "w_rec": 5.0, "batch_size": 4}
+    gan, x = players(**changes), batches([pictures(12)], 4, [0], CPU)[0][:, 0]
+    noted = gradients_of(ocgan, monkeypatch)
+    fit(pictures(12), gan.config.model_copy(update={"steps": 1}), seed=0, device=CPU, run=Run())
+    for _ in Run().steps(1, {}, seed=0):
+        l1, l2 = gan.codes(x)
+    x_hat, x_random, x_mined = gan.net.generate(l1), gan.net.generate(l2), gan.net.generate(gan.mined(l2))
+    one, zero = torch.ones(4, 1), torch.zeros(4, 1)
+    c, on_latents, on_pictures = gan.classifier, gan.latent_critic, gan.visual_critic
+    l_c = cross_entropy(c(x_hat), one) + cross_entropy(c(x_random), zero)
+    l_latent = cross_entropy(on_latents(l2), one) + cross_entropy(on_latents(l1), zero)
+    l_visual = cross_entropy(on_pictures(x), one) + cross_entropy(on_pictures(x_random), zero)
+    fooling = 2 * cross_entropy(on_latents(l1), one) + 3 * cross_entropy(on_pictures(x_mined), one)
+    of_c, of_d, of_eg = noted
+    assert_gradient(of_c, l_c / 2, c)
+    assert_gradient(of_d, (l_latent + l_visual) / 2, on_latents, on_pictures)
+    assert_gradient(of_eg, fooling + 5 * (x - x_hat).square().mean(), gan.net)
 
 
 def test_mined_latents_stay_in_the_cube_and_look_less_normal_to_the_classifier():

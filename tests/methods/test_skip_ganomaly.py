@@ -1,9 +1,13 @@
-"""Skip-GANomaly: the U-Net's skips, the score by hand, and its scale, which is the training images' own."""
+"""Skip-GANomaly: the U-Net's skips, the score and the losses by hand, and the score's scale, which is the training images' own."""
 
 import pytest
 import torch
+from descended import assert_gradient, gradients_of
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
+from novelette.batches import batches
 from novelette.data.images import as_tensor
+from novelette.methods import skip_ganomaly
 from novelette.methods.skip_ganomaly import TINY, Config, SkipGanomaly, UNet, fit, paper
 from novelette.training import Run
 
@@ -43,6 +47,20 @@ def test_the_score_before_scaling_by_hand():
             f, f_hat = (net.critic.features(image[i : i + 1]) for image in (x, x_hat))
             expected = 0.75 * float((x[i] - x_hat[i]).abs().mean()) + 0.25 * float((f - f_hat).square().mean())
             assert float(net(x)[i]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_step_of_either_player_by_hand(monkeypatch):
+    noted = gradients_of(skip_ganomaly, monkeypatch)
+    net = trained(steps=1, batch_size=4, w_adv=2.0, w_con=3.0, w_lat=5.0).net
+    x = batches([pictures()], 4, [0], CPU)[0][:, 0]
+    x_hat = net.draw_again(x)
+    differ = (net.critic.features(x) - net.critic.features(x_hat)).square().mean()
+    one, zero = torch.ones(4, 1), torch.zeros(4, 1)
+    l_g = 2 * cross_entropy(net.critic(x_hat), one) + 3 * (x - x_hat).abs().mean() + 5 * differ
+    l_d = (cross_entropy(net.critic(x), one) + cross_entropy(net.critic(x_hat), zero)) / 2
+    of_g, of_d = noted
+    assert_gradient(of_g, l_g, net.draw_again)
+    assert_gradient(of_d, l_d, net.critic)
 
 
 def test_scores_of_the_training_images_go_from_0_to_1_and_those_of_others_are_not_bounded():

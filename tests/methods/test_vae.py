@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from descended import assert_gradient, gradients_of
 from torch.distributions import Independent, Normal, kl_divergence
 
+from novelette.batches import batches
 from novelette.data.images import as_tensor
 from novelette.errors import InputError
 from novelette.methods import vae
@@ -76,7 +78,20 @@ def test_latents_are_drawn_in_training_with_mean_mu_and_spread_sigma():
     torch.testing.assert_close(z.std(0), (log_var[0] / 2).exp(), atol=0, rtol=0.07)
 
 
-def test_training_descends_the_bound():
+def test_training_descends_the_bound_of_one_draw_over_the_number_of_pixels(monkeypatch):
+    noted = gradients_of(vae, monkeypatch)
+    config = tiny(steps=1, batch_size=4, noise=0.3)
+    net, x = trained(config).net, batches([pictures()], 4, [0], CPU)[0][:, 0]
+    for _ in Run().steps(1, {}, seed=0):
+        eps = torch.randn(4, config.latent)
+    mu, log_var = net.encode(x).chunk(2, dim=1)
+    q = Normal(mu, (log_var / 2).exp())
+    likelihood = Normal(net.decode(q.loc + q.scale * eps), 0.3).log_prob(x).sum()
+    bound = (likelihood - kl_divergence(q, Normal(0.0, 1.0)).sum()) / 4
+    assert_gradient(*noted, -bound / 1024, net)
+
+
+def test_a_run_of_training_lowers_the_loss():
     run = Run()
     fit(pictures(4), tiny(steps=100, batch_size=4, widths=(4,)), seed=0, device=CPU, run=run)
     first, last = run.history[0], run.history[-1]
