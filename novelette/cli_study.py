@@ -140,13 +140,14 @@ def _command(words: Sequence[str], sets: Sets, **options: object) -> str:
 
 def _made(name: str, output: Path, force: bool, make: "Callable[[], Study]") -> int:
     """Run a study, write its page, and print its table."""
+    from novelette.bench.stamps import commit
     from novelette.studies import page
     from novelette.words import counted, seconds_words, text_table
 
     page.check(output, name, force=force)
-    began = time.monotonic()
+    began, by = time.monotonic(), commit()
     made = make()
-    path = page.write(made, output)
+    path = page.write(made, output, by)
     print("\n".join(text_table(made.heads, made.lines)))
     say(f"{path}: {counted(len(made.pictures), 'plot')} beside it, each as .svg and .png; {seconds_words(time.monotonic() - began)}")
     return 0

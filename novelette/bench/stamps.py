@@ -28,6 +28,11 @@ def commit() -> str | None:
     return head.stdout.strip() + ("+" if changed.returncode else "")
 
 
+def versions() -> dict[str, str]:
+    """Of the software that figures depend on."""
+    return {name: version(name) for name in ("novelette", "torch", "numpy")} | {"python": platform.python_version()}
+
+
 def circumstances(device: torch.device, threads: int, commit: str | None) -> dict[str, Any]:
     """Where, when and by what program a run of a bench was carried out."""
     on = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
@@ -36,7 +41,7 @@ def circumstances(device: torch.device, threads: int, commit: str | None) -> dic
         "threads": threads,
         "load": round(os.getloadavg()[0], 1),
         "commit": commit,
-        "versions": {name: version(name) for name in ("novelette", "torch", "numpy")} | {"python": platform.python_version()},
+        "versions": versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

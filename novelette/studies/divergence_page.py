@@ -53,6 +53,7 @@ def study(*, command: str) -> Study:
         pictures,
         _conclusion(fits, widths),
         command,
+        {"seeds": "none, nothing is drawn"},
     )
 
 

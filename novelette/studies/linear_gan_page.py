@@ -43,6 +43,7 @@ def study(*, steps: int, seeds: int, command: str) -> Study:
         pictures,
         conclusion(found) + matched_means(),
         command,
+        {"seed": "0, of one generator for all runs, and of the made-up data"},
     )
 
 

@@ -49,6 +49,18 @@ def labels(found: Stream, order: NDArray[np.int64], threshold: float, config: Co
     return novel
 
 
+def always(found: Stream, threshold: float) -> NDArray[np.bool_]:
+    """Which pictures are labelled novel in every order, (n,), by one neighbour (k = 1).
+
+    Those above the threshold t that have no line to another: i and j have one where both are above t and |x_i - x_j| ≤ t, and whichever of
+    the two comes first silences the other.
+    """
+    first = found.nearest[:, 0] > threshold
+    lines = (found.apart <= threshold) & first & ~np.eye(len(first), dtype=bool)
+    out: NDArray[np.bool_] = first & ~lines.any(1)
+    return out
+
+
 def shares(found: Stream, orders: int, threshold: float, config: Config, seed: int) -> NDArray[np.float64]:
     """In which share of random orders each picture is labelled novel, (n,)."""
     rng = np.random.default_rng(seed)

@@ -14,7 +14,7 @@ from novelette.data.sources import SubsetSource
 from novelette.errors import InputError
 from novelette.fitting import Recipe, fit_recipe
 from novelette.methods.knn import Config
-from novelette.studies.order import score, shares, stream
+from novelette.studies.order import always, score, shares, stream
 from novelette.studies.page import Picture, Study
 from novelette.training import Run
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = (1, 5)
 SHOWN = 12  # pictures a row
+HEADS = (
+    "k", "pictures", "novel without learning", "labelled novel, on average",
+    "in each of the {orders} orders", "in some", "in none", "in every order there is",
+)  # fmt: skip
 TEXT = """
 "Novelty equals new", says the technical report (section 5.3): once seen, a novelty is none any more, and a detector has to learn it from
 one example. Then the order of arrival decides what is novel, as its Figure 5.5 draws.
@@ -33,17 +37,21 @@ stays, as `novelette learn` leaves it where the calibration pictures are not at 
 
 With k = 1 the outcome has a shape: draw a line between two pictures that are both above the threshold and not farther than it from each
 other. Those labelled novel are then a maximal set of pictures without a line between them, and the order chooses which. A picture without
-lines is novel in every order; **the label of any other depends on the order**, though few random orders may not show it.
+lines is novel in every order there is; **the label of any other depends on the order**, though {orders} of them may not show it. The last
+column counts the pictures above the threshold that have no line. With k = 5 no such rule is known: a picture that is novel in each of the
+drawn orders may not be so in another, and at least the labels that differ between them depend on the order.
 """
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """One k.   Attributes: first: without learning, (n,).   share: of orders in which each is labelled novel, (n,)."""
+    """One k, and of each picture, (n,): whether it is novel without learning, in which share of the drawn orders it is labelled so, and
+    whether it is in every order there is, which is known for k = 1."""
 
     k: int
     first: NDArray[np.bool_]
     share: NDArray[np.float64]
+    always: NDArray[np.bool_] | None
 
 
 def study(source: Any, where: Where, *, pictures: int, orders: int, seed: int, command: str) -> Study:
@@ -60,7 +68,8 @@ def study(source: Any, where: Where, *, pictures: int, orders: int, seed: int, c
         loaded = load(SubsetSource(selection.source, drawn), detector.preprocessing)
         its = stream(detector.scorer.state()["images"], torch.from_numpy(loaded.pixels[:, 0]), config)
         first = score(its.nearest, config.reduce) > detector.threshold
-        found.append(Found(k, first, shares(its, orders, detector.threshold, config, seed)))
+        share = shares(its, orders, detector.threshold, config, seed)
+        found.append(Found(k, first, share, always(its, detector.threshold) if k == 1 else None))
     novel = selection.labels[drawn[loaded.indices]] == 1
     shown = np.moveaxis(loaded.pixels[:, 0], 1, -1)
     n = len(novel)
@@ -68,7 +77,7 @@ def study(source: Any, where: Where, *, pictures: int, orders: int, seed: int, c
         "order",
         "A novelty is novel only once",
         TEXT.format(title=selection.title, n_novel=f"{novel.sum():,}", n_normal=f"{n - novel.sum():,}", orders=f"{orders:,}"),
-        ["k", "pictures", "novel without learning", "labelled novel, on average", "in every order", "depends on the order", "in none"],
+        [head.format(orders=f"{orders:,}") for head in HEADS],
         [_line(one, kind, which) for one in found for kind, which in (("novel", novel), ("normal", ~novel))],
         [
             Picture(
@@ -76,12 +85,16 @@ def study(source: Any, where: Where, *, pictures: int, orders: int, seed: int, c
             ),
             Picture(
                 "pictures",
-                "With k = 1, novel in every order (above), and novel in about half of the orders (below)",
+                "With k = 1, novel in every order there is (above), and in about half of those drawn (below)",
                 lambda f: _pictures(f, shown, found[0]),
             ),
         ],
         _conclusion(found),
         command,
+        {
+            "seed": f"{seed}, of the pictures and of the orders",
+            "detectors": f"knn, k {' and '.join(map(str, NEIGHBOURS))}, metric euclidean, and the defaults",
+        },
     )
 
 
@@ -94,12 +107,13 @@ def _line(one: Found, kind: str, which: NDArray[np.bool_]) -> list[str]:
         f"{one.first[which].sum():,}",
         f"{share.sum():.1f}",
         *(f"{count:,}" for count in counts),
+        "" if one.always is None else f"{one.always[which].sum():,}",
     ]
 
 
 def _conclusion(found: list[Found]) -> str:
     said = [
-        f"with k = {one.k}, {((one.share > 0) & (one.share < 1)).sum():,} of {len(one.share):,} labels depend on the order, and of "
+        f"with k = {one.k}, {_depend(one)} of {len(one.share):,} labels depend on the order, and of "
         f"{one.first.sum():,} pictures that are novel at first {one.share.sum():.0f} are labelled so on average"
         for one in found
     ]
@@ -108,6 +122,13 @@ def _conclusion(found: list[Found]) -> str:
         "with k = 5 it takes several pictures of a kind until the mean distance is small, and the first of them are all labelled. Whoever "
         "has a detector learn what it flags should know that its labels are then about the order as well as about the pictures.\n"
     )
+
+
+def _depend(one: Found) -> str:
+    """How many labels depend on the order: a picture that is novel without learning is labelled so where it comes first."""
+    if one.always is None:
+        return f"{((one.share > 0) & (one.share < 1)).sum():,} or more"
+    return f"{(one.first & ~one.always).sum():,}"
 
 
 def _shares(figure: "Figure", found: list[Found]) -> None:
@@ -124,12 +145,13 @@ def _shares(figure: "Figure", found: list[Found]) -> None:
 
 def _pictures(figure: "Figure", shown: NDArray[np.uint8], one: Found) -> None:
     figure.set_size_inches(9, 1.9)
-    always = np.flatnonzero(one.share == 1)[:SHOWN]
+    assert one.always is not None
+    every = np.flatnonzero(one.always)[:SHOWN]
     half = np.argsort(np.abs(one.share - 0.5), kind="stable")[:SHOWN]
     rows = figure.subplots(2, SHOWN, squeeze=False)
     for axes in rows.ravel():
         axes.set_axis_off()
-    for row, which in zip(rows, (always, half), strict=True):
+    for row, which in zip(rows, (every, half), strict=True):
         for axes, i in zip(row, which, strict=False):
             axes.imshow(shown[i].squeeze(), cmap="gray", vmin=0, vmax=255)
             axes.set_title(f"{100 * one.share[i]:.0f} %", fontsize=8)

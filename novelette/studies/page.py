@@ -1,12 +1,14 @@
 """The page of a study: what was found, in Markdown, with its plots as SVG and PNG beside it."""
 
-from collections.abc import Callable, Sequence
+import platform
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from novelette.bench.cells import markdown
 from novelette.bench.figures import drawn
+from novelette.bench.stamps import versions
 from novelette.errors import InputError
 from novelette.files import check_writable, reason, write_whole
 
@@ -30,7 +32,7 @@ class Study:
     Attributes:
         name: of its command, and of its files.   text: Markdown under the title.
         heads, lines: a table; its first column is words.   pictures: its plots.   closing: Markdown below them, such as a conclusion.
-        command: that gives the same page.
+        command: that gives the same page.   origins: what else its figures come from, by a word for it, such as seeds and detectors.
     """
 
     name: str
@@ -41,13 +43,22 @@ class Study:
     pictures: Sequence[Picture]
     closing: str
     command: str
+    origins: Mapping[str, str]
 
 
-def text_of(study: Study) -> str:
-    """The page in Markdown."""
+def text_of(study: Study, commit: str | None) -> str:
+    """The page in Markdown.   Args: commit: of the program that made it, as `stamps.commit` gives it."""
     blocks = [f"# {study.title}", study.text.strip(), markdown(study.heads, study.lines)]
     blocks += [f"![{picture.alt}]({study.name}-{picture.name}.svg)\n\n*{picture.alt}.*" for picture in study.pictures]
-    return "\n\n".join([*blocks, study.closing.strip(), f"Made by `{study.command}`."]) + "\n"
+    return "\n\n".join([*blocks, study.closing.strip(), *_origin(study, commit)]) + "\n"
+
+
+def _origin(study: Study, commit: str | None) -> list[str]:
+    """The end of a page: what its figures come from."""
+    by = {"commit": commit} if commit else {}
+    by |= {"versions": ", ".join(f"{name} {version}" for name, version in versions().items()), "on": f"{platform.machine()} CPU"}
+    lines = [f"- {name}: {said}" for name, said in {**study.origins, **by}.items()]
+    return ["## Where these figures come from", f"`{study.command}` made this page.", "\n".join(lines)]
 
 
 def check(folder: Path, name: str, *, force: bool) -> None:
@@ -59,7 +70,7 @@ def check(folder: Path, name: str, *, force: bool) -> None:
     check_writable(folder)
 
 
-def write(study: Study, folder: Path) -> Path:
+def write(study: Study, folder: Path, commit: str | None) -> Path:
     """FOLDER/NAME.md and its plots, NAME-*.svg and .png.   Returns: the page.   Raises: InputError when the disk says no."""
     files: dict[Path, str | bytes] = {}
     for picture in study.pictures:
@@ -67,7 +78,7 @@ def write(study: Study, folder: Path) -> Path:
         files |= {folder / f"{study.name}-{picture.name}.svg": svg, folder / f"{study.name}-{picture.name}.png": png}
     page = folder / f"{study.name}.md"
     try:
-        for path, content in (files | {page: text_of(study)}).items():  # the page last: it names no plot that is not there
+        for path, content in (files | {page: text_of(study, commit)}).items():  # the page last: it names no plot that is not there
             write_whole(path, content)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {reason(error)}; give another -o") from error

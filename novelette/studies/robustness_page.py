@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from novelette import facts
 from novelette.data.framing import uncut
 from novelette.data.images import as_tensor, load
 from novelette.data.select import Selection
@@ -16,6 +17,7 @@ from novelette.data.sources import SubsetSource
 from novelette.detector import Detector
 from novelette.studies.page import Picture, Study
 from novelette.studies.robustness import F, Moved, as_picture, crosses, deepfool, fast_gradient, margin, norms, random_like
+from novelette.words import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,7 +77,18 @@ def study(detector: Detector, selection: Selection, *, pictures: int, seed: int,
         ],
         _conclusion(found),
         command,
+        {"seed": f"{seed}, of the pictures and of the random directions", "detector": f"{name}, {fit_words(detector)}"},
     )
+
+
+def fit_words(detector: Detector) -> str:
+    """How a detector was fitted, as its card tells."""
+    said, plain = detector.config.model_dump(), type(detector.config)().model_dump()
+    settings = [f"{name.replace('_', ' ')} {shown(value)}" for name, value in said.items() if value != plain[name]]
+    known = facts.first(detector.describe(), detector.preprocessing.model_dump())
+    told = ("method", "images", "false-alarm rate", "trained on", "made", "teacher", "seed")
+    words = [f"{name} {shown(known[name])}" for name in told if shown(known[name])]
+    return "; ".join([*words, f"settings {', '.join(settings)}, and the defaults" if settings else "default settings"])
 
 
 def attacked(f: F, verdict: str, x: Tensor) -> Attacked:
@@ -133,8 +146,8 @@ def _pictures(figure: "Figure", found: list[Attacked]) -> None:
         axes.set_axis_off()
     for rows, (one, i) in zip(grid.T, columns, strict=False):
         x, r = one.x[i], one.by[DRAWN].r[i]
-        for axes, shown in zip(rows, (x, r, x + r), strict=True):
-            grey = ((shown.clamp(-1, 1) + 1) / 2 * 255).byte().numpy()
+        for axes, image in zip(rows, (x, r, x + r), strict=True):
+            grey = ((image.clamp(-1, 1) + 1) / 2 * 255).byte().numpy()
             axes.imshow(uncut(grey[None])[0].squeeze(), cmap="gray", vmin=0, vmax=255)
         rows[0].set_title(one.verdict, fontsize=8)
         rows[2].set_title("novel" if one.verdict == "normal" else "normal", fontsize=8)

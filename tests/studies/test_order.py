@@ -9,7 +9,7 @@ from pictures import checks, stripes
 
 from novelette.data.images import as_tensor
 from novelette.methods import knn
-from novelette.studies.order import Stream, labels, shares, stream
+from novelette.studies.order import Stream, always, labels, shares, stream
 
 
 def far_apart(*places):
@@ -57,6 +57,16 @@ def test_with_one_neighbour_the_novel_ones_are_a_maximal_set_of_pictures_far_fro
         assert near[:, novel].any(1)[~novel].all()
     share = shares(found, 400, 1.0, config, seed=1)
     assert ((share == 1) == ~near.any(1)).all()  # each with a neighbour is silenced in one of 400 orders
+
+
+def test_novel_in_every_order_are_those_that_all_permutations_say():
+    config = knn.Config(k=1)
+    found = far_apart(0, 1, 2, 5, 6.5, 9, 3.2)  # lines up to 1.5; the last is below the threshold, and so silences nobody
+    found.nearest[-1] = 1.2
+    every = np.array([labels(found, np.array(order), 1.5, config) for order in itertools.permutations(range(7))])
+    assert always(found, 1.5).tolist() == every.all(0).tolist() == [False] * 5 + [True, False]
+    assert every.any(0).tolist() == [True] * 6 + [False]
+    assert every[0].tolist() == [True, False, True, True, False, True, False]
 
 
 def test_normal_pictures_are_never_labelled_and_teach_nothing():

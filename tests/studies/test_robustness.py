@@ -1,5 +1,6 @@
 """Perturbations that move a score across a threshold: exact where scores are linear, refused without a threshold or a gradient."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -132,7 +133,10 @@ def test_the_study_writes_pictures_and_a_line_for_each_verdict_and_attack(det, t
     lines = capsys.readouterr().out.splitlines()[1:]
     assert [line.split()[0] for line in lines] == ["normal"] * 3 + ["novel"] * 3
     assert (tmp_path / "out" / "robustness-pictures.svg").exists()
-    assert "ρ_adv = " in (tmp_path / "out" / "robustness.md").read_text()
+    text = (tmp_path / "out" / "robustness.md").read_text()
+    assert "ρ_adv = " in text
+    said = re.search(r"^- detector: knn.det, method knn; images 32 × 32 px, grey, stretch; (.*)$", text, re.MULTILINE)[1]
+    assert re.fullmatch(r"false-alarm rate 0\.2; trained on 46 pictures of .*parts; made .*; seed 0; settings k 1, and the defaults", said)
 
 
 def test_a_detector_without_a_threshold_or_without_a_gradient_is_refused(det, tmp_path, capsys):
