@@ -61,7 +61,7 @@ def test_with_one_neighbour_the_novel_ones_are_a_maximal_set_of_pictures_far_fro
 
 def test_novel_in_every_order_are_those_that_all_permutations_say():
     config = knn.Config(k=1)
-    found = far_apart(0, 1, 2, 5, 6.5, 9, 3.2)  # lines up to 1.5; the last is below the threshold, and so silences nobody
+    found = far_apart(0, 1, 2, 5, 6.5, 9, 9.5)  # lines up to 1.5; the last is below the threshold, and so silences nobody
     found.nearest[-1] = 1.2
     every = np.array([labels(found, np.array(order), 1.5, config) for order in itertools.permutations(range(7))])
     assert always(found, 1.5).tolist() == every.all(0).tolist() == [False] * 5 + [True, False]
