@@ -33,8 +33,8 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     learning_rate: float = setting(1e-3, "Adam's step size, of generator and discriminator", gt=0, le=1)
     schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean, in training and in the searches", ge=0, lt=1)
-    starts: int = setting(4, "n_seed, latents at which a search for a picture begins", ge=1, le=1024)
-    search_steps: int = setting(5, "k, of each search", ge=1, le=100_000)
+    starts: int = setting(16, "n_seed, latents at which a search for a picture begins", ge=1, le=1024)
+    search_steps: int = setting(10, "k, of each search", ge=1, le=100_000)
     search_rate: float = setting(0.25, "γ, Adam's step size in the search, of the latents", gt=0, le=10)
     weights_rate: float = setting(5e-5, "γ_θ, Adam's step size in the search, of each copy of the generator's weights", ge=0, le=1)
 

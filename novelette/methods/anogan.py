@@ -32,8 +32,8 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     learning_rate: float = setting(1e-3, "Adam's step size, of generator and discriminator", gt=0, le=1)
     schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean, in training and in the search", ge=0, lt=1)
-    search_steps: int = setting(10, "of the search for a picture's latent", ge=1, le=100_000)
-    search_rate: float = setting(0.05, "Adam's step size in the search", gt=0, le=10)
+    search_steps: int = setting(30, "of the search for a picture's latent", ge=1, le=100_000)
+    search_rate: float = setting(0.5, "Adam's step size in the search", gt=0, le=10)
     weight: float = setting(0.1, "λ, of the features' difference; the pixels' has 1 - λ", ge=0, le=1)
 
     def steps_for(self, n: int) -> int:
@@ -41,12 +41,12 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         return self.steps
 
 
-TINY = Config(widths=(2,), latent=8, steps=120, batch_size=8, learning_rate=1e-2, search_steps=3)
+TINY = Config(widths=(2,), latent=8, steps=120, batch_size=8, learning_rate=1e-2, search_steps=3, search_rate=0.05)
 
 
 def paper() -> Config:
     """The paper's 500 steps of search with λ = 0.1, and DCGAN's widths, latents and rate; the paper states no number of updates."""
-    return Config(widths=(64,), latent=100, batch_size=64, learning_rate=2e-4, schedule="constant", search_steps=500)
+    return Config(widths=(64,), latent=100, batch_size=64, learning_rate=2e-4, schedule="constant", search_steps=500, search_rate=0.05)
 
 
 def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: int, device: torch.device, run: Run) -> NetScorer:
