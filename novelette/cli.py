@@ -3,6 +3,7 @@
 Modules are imported where they are used, so that `novelette --help` needs neither torch nor a second.
 """
 
+import io
 import logging
 import os
 import sys
@@ -81,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns: the exit status: 0; 2 for a person's bad input, in one sentence; 3 when pictures were skipped."""
     args = list(sys.argv[1:] if argv is None else argv)
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what Pillow says of odd files, novelette says in its own words
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as on stderr: a name may hold bytes that are no text
     warnings.filterwarnings("ignore", "Image size .* exceeds limit", RuntimeWarning)
     try:
         status = _run(args)

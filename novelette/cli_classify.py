@@ -95,7 +95,7 @@ def fit(args: Sequence[str]) -> int:
         saved(lambda log: store.save(fitted.classifier, output, force=replacing, log=log), work)
         remove_work(work)
         _tell(fitted, output, beside)
-        return skipped(fitted.unreadable)
+        return skipped(fitted.unreadable, fitted.source)
 
     return parse(command, args[1:], f"classify fit {args[0]}")
 
@@ -169,7 +169,7 @@ def evaluate(args: Sequence[str]) -> int:
         if output is not None:
             page = render(loaded, found, labelled.source, title=f"{loaded.detector.method} on {labelled.title}")
             say(f"report: {write_page(output, page)}")
-        return skipped(found.unreadable)
+        return skipped(found.unreadable, labelled.source)
 
     return parse(command, args, "classify evaluate")
 
@@ -212,7 +212,7 @@ def predict_command(
         print(outputs.sentence(predictions, 0))
     else:
         sys.stdout.write(outputs.csv_text(predictions, every=every))
-    return skipped(predictions.unreadable)
+    return skipped(predictions.unreadable, pictures)
 
 
 def _opened(path: Path, device: str) -> Any:

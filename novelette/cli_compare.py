@@ -94,7 +94,7 @@ def compare(
             print(finding.text)
     if output is not None:
         say(f"report: {write_page(output, render(found, source))}")
-    status = skipped(found.unreadable())
+    status = skipped(found.unreadable(), found.normal.chosen.source, *([] if found.test is None else [found.test.source]))
     left_out = [failure for failure in found.failures if methods == DEFAULT and without_weights(failure.entrant.recipe)]
     for failure in left_out:
         say(f"{failure.entrant.label} is left out: its network's weights are not there, and --methods did not ask for it")

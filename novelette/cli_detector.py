@@ -108,7 +108,7 @@ def score(
     if heatmaps is not None:
         count = outputs.write_heatmaps(loaded, pictures, heatmaps, bar=True)
         say(f"{heatmaps}: {count:,} heat maps")
-    return skipped(predictions.unreadable)
+    return skipped(predictions.unreadable, pictures)
 
 
 def evaluate(
@@ -163,7 +163,7 @@ def evaluate(
     if output is not None:
         page = write_report(output, loaded, evaluation, selection.source, title=f"{detector.name} on {selection.title}")
         say(f"report: {page}")
-    return skipped(evaluation.unreadable)
+    return skipped(evaluation.unreadable, selection.source)
 
 
 def info(detector: DetectorPath, json_: Annotated[Flag, arg(name="json")] = False) -> int:

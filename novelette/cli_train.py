@@ -216,7 +216,7 @@ def _keep(fitted: Any, output: Path, did: str, force: bool) -> int:
     print(f"{output}: {did} on {counted(seen, 'picture')} and calibrated on {len(detector.calibration):,} others in {took}")
     print(missing_words(detector) or threshold_words(detector))
     print("\n".join(found_words(fitted)))
-    return skipped(fitted.unreadable)
+    return skipped(fitted.unreadable, fitted.source)
 
 
 def saved(save: Callable[[Path], Any], work: Path) -> None:

@@ -18,6 +18,7 @@ from novelette.data.select import (
     labelled_pictures,
     normal_pictures,
     pictures_of_the_fit,
+    unchosen,
 )
 from novelette.detector import Detector
 from novelette.errors import InputError
@@ -39,10 +40,7 @@ def evaluate_detector(
         seed: of the bootstrap.
     """
     described = detector.provenance.get("source")
-    if is_named(source):
-        its = as_the_fit(source, where, described)
-    else:
-        its = grouped_as(where if not is_named(train) else replace(where, normal=None), described)
+    its = as_the_fit(source, where, described) if is_named(source) else grouped_as(unchosen(where) if is_named(train) else where, described)
     selection = labelled_pictures(source, its)
     assert selection.labels is not None
     neighbours = training_pixels(detector, train, where)
@@ -75,7 +73,7 @@ def _another_split(detector: Detector | Shipped, source: Any, selection: Selecti
 def training_pixels(detector: Detector | Shipped, train: str | None, where: Where) -> NDArray[np.uint8] | None:
     """Prepared images (N, T, C, S, S) of `train`, or those that the detector trained on; None when they are not at hand any more."""
     if train is not None:
-        its = as_the_fit(train, where, detector.provenance.get("source")) if is_named(train) else replace(where, normal=None)
+        its = as_the_fit(train, where, detector.provenance.get("source")) if is_named(train) else unchosen(where)
         return load(normal_pictures(train, replace(its, group_by=None)).source, detector.preprocessing).pixels
     chosen = pictures_of_the_fit(detector.provenance.get("source"), where.data_roots)
     if chosen is None:

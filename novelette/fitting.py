@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from novelette import calibrate
 from novelette.data.images import Loaded, Preprocessing, guess_channels, load
 from novelette.data.select import Labelled, Selection, Where, describe, grouped_as, normal_pictures
+from novelette.data.sources import Source
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.methods import METHODS
@@ -41,7 +42,7 @@ class Fitted:
         scores: of every readable picture, in order, (N,); a training picture's as if it had not been among them.
         strangest: names of the ten pictures of highest score, training or held out, strangest first: real folders are dirty.
         duplicates: names of pictures with the same pixels, a list a group.
-        unreadable: name -> why, of the pictures that were skipped.
+        unreadable: name -> why, of the pictures that were skipped.   source: of all pictures.
     """
 
     detector: Detector
@@ -49,6 +50,7 @@ class Fitted:
     strangest: list[str]
     duplicates: list[list[str]]
     unreadable: dict[str, str]
+    source: Source
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,7 @@ def finish(detector: Detector, pictures: Gathered, device: torch.device, fresh: 
     scores[~calibrating], scores[calibrating] = own_scores, held_out_scores
     order = np.argsort(-scores, kind="stable")[:STRANGEST]
     unreadable = {pictures.chosen.source.names[i]: why for i, why in loaded.unreadable.items()}
-    return Fitted(detector, scores, [names[i] for i in order], _duplicates(names, loaded.hashes), unreadable)
+    return Fitted(detector, scores, [names[i] for i in order], _duplicates(names, loaded.hashes), unreadable, pictures.chosen.source)
 
 
 def choose_preprocessing(recipe: Recipe, chosen: Selection) -> Preprocessing:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from novelette.charts import histogram_chart, roc_chart
 from novelette.data.images import Preprocessing
-from novelette.data.sources import Source
+from novelette.data.sources import Source, printable
 from novelette.errors import InputError
 from novelette.evaluate import Evaluation
 from novelette.files import write_whole
@@ -66,7 +66,7 @@ def write_page(folder: Path, page: str) -> Path:
     """Write a page as folder/index.html.   Raises: InputError if it cannot be written."""
     path = Path(folder) / "index.html"
     try:
-        write_whole(path, page)
+        write_whole(path, printable(page))
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"the report cannot be written to {folder}: {reason}; give another folder with -o") from error

@@ -47,8 +47,12 @@ def keep_threshold(was: Any, changed: Any, path: Path) -> None:
         raise InputError(f"{missing_words(changed)}; {path} keeps its old threshold")
 
 
-def skipped(unreadable: dict[str, str]) -> int:
-    """Tell which pictures were skipped, and give the exit status that says so."""
+def skipped(unreadable: dict[str, str], *sources: Any) -> int:
+    """Tell which pictures were skipped, and which files of `sources` were taken for masks, and give the exit status that says so."""
+    from novelette.data.sources import masks_words
+
+    for words in filter(None, map(masks_words, sources)):
+        say(words)
     if not unreadable:
         return 0
     for name, why in unreadable.items():

@@ -482,6 +482,41 @@ def test_evaluate_tells_the_novel_folders_apart(tmp_path, labelled, knn, capsys)
     assert as_json(["evaluate", str(knn), str(labelled)], capsys)["kinds"] == {}
 
 
+def test_files_that_are_taken_for_masks_are_named(tmp_path, labelled, knn, capsys):
+    shutil.copytree(labelled, tmp_path / "labelled")
+    write(tmp_path / "labelled" / "mask", checks(2))  # a kind of novelty, or marks of novelty: its name says marks
+    write(tmp_path / "parts", stripes(20))
+    write(tmp_path / "parts" / "masks", checks(1))
+    marks = "taken for masks and left out: mask/00.png, mask/01.png; if they are pictures, rename them or their folder\n"
+    for argv, says in (
+        (["evaluate", str(knn), str(tmp_path / "labelled")], marks),
+        (["score", str(knn), str(tmp_path / "labelled"), "-o", str(tmp_path / "a.csv")], marks),
+        (["fit", "knn", str(tmp_path / "parts"), "-o", str(tmp_path / "a.det")], marks.replace("mask/00.png, mask/01.png", "masks/00.png")),
+    ):
+        capsys.readouterr()
+        assert main(argv) == 0
+        assert says in capsys.readouterr().err
+
+
+def test_names_that_are_not_utf8_are_shown_as_far_as_they_are_text(tmp_path, capsys):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        write_labelled(folder, 20)
+    except OSError:
+        pytest.skip("this file system wants UTF-8 names")
+    det = fitted(tmp_path / os.fsdecode(b"d\xe9.det"), folder / "normal")
+    assert main(["info", str(det)]) == 0
+    assert "normal" in capsys.readouterr().out
+    assert main(["evaluate", str(det), str(folder), "-o", str(tmp_path / "report")]) == 0
+    title, provenance = re.search(
+        "<title>(.*)</title>.*(source</th><td>.*?)</td>", (tmp_path / "report" / "index.html").read_text(), re.S
+    ).groups()
+    assert title.startswith("d\ufffd.det on ")
+    assert title.endswith("/caf\ufffd")
+    assert "/caf\ufffd/normal" in provenance
+    assert as_json(["evaluate", str(det), str(folder)], capsys)["knn_auroc"] is not None  # found again by the bytes of its name
+
+
 def test_evaluate_without_the_training_pictures_says_so_and_takes_others(tmp_path, labelled, capsys):
     source = write(tmp_path / "parts", stripes(40))
     det = fitted(tmp_path / "a.det", source)

@@ -140,6 +140,17 @@ def test_only_the_default_feature_knn_may_be_without_its_weights(parts, monkeypa
     assert main(["compare", str(parts)]) == 1
 
 
+def test_files_that_are_taken_for_masks_are_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(contest, "answered", lambda task, limit_s: "no memory")
+    write(tmp_path / "parts", stripes(20))
+    write(tmp_path / "parts" / "masks", checks(1))
+    write_labelled(tmp_path / "labelled")
+    write(tmp_path / "labelled" / "mask", checks(2))
+    assert main(["compare", str(tmp_path / "parts"), "--test", str(tmp_path / "labelled"), "--methods", "knn"]) == 1
+    told = re.findall("taken for masks and left out: (.*); if they are pictures", capsys.readouterr().err)
+    assert told == ["masks/00.png", "mask/00.png, mask/01.png"]
+
+
 def test_detectors_are_kept_and_are_what_fit_makes(made, parts, labelled, tmp_path):
     _, folder, found = made
     row = next(row for row in found["rows"] if row["method"].startswith("ede-gan"))

@@ -13,7 +13,16 @@ from test_named import write_celeba
 from novelette.data import select
 from novelette.data.named import load_named
 from novelette.data.protocol import PARTING, PROTOCOLS
-from novelette.data.select import Where, as_the_fit, describe, found_again, labelled_pictures, normal_pictures, pictures_of_the_fit
+from novelette.data.select import (
+    Where,
+    as_the_fit,
+    describe,
+    found_again,
+    labelled_pictures,
+    normal_pictures,
+    pictures_by_class,
+    pictures_of_the_fit,
+)
 from novelette.errors import InputError
 
 
@@ -91,10 +100,53 @@ def test_normal_folders_alone_or_files_by_name_are_fitted_on_as_they_are(tmp_pat
     assert len(normal_pictures(["normal/00.png", "novel/00.png"], Where()).source) == 2  # who names a file means it
 
 
-def test_class_of_a_folder_is_refused(tmp_path):
-    for choose in (normal_pictures, labelled_pictures):
-        with pytest.raises(InputError, match="--normal 3"):
-            choose(str(write_labelled(tmp_path, 2)), Where(normal="3"))
+@pytest.mark.parametrize(
+    ("where", "option"),
+    [
+        (Where(normal="3"), "--normal 3"),
+        (Where(protocol="gpnd"), "--protocol gpnd"),
+        (Where(protocol_seed=4), "--protocol-seed 4"),
+        (Where(attribute="Bald"), "--attribute Bald"),
+    ],
+)
+@pytest.mark.parametrize("choose", [normal_pictures, labelled_pictures, pictures_by_class])
+def test_what_a_folder_has_no_choice_of_is_refused(choose, where, option, tmp_path):
+    folder = write_labelled(tmp_path, 2)
+    with pytest.raises(InputError, match=f"{option} is for the named sets .*, and .* is not one"):
+        choose(str(folder / "normal" if choose is normal_pictures else folder), where)
+
+
+@pytest.mark.parametrize("choose", [normal_pictures, labelled_pictures, pictures_by_class])
+def test_groups_of_a_named_set_are_its_own_or_those_that_are_asked_for(choose, monkeypatch):
+    where = Where(normal=None if choose is pictures_by_class else "3", group_by="(...).")  # tens of pictures
+    chosen = choose("digits", where)
+    tens = [name[:3] for name in chosen.source.names]
+    assert [tens[i] == tens[i - 1] for i in range(1, len(tens))] == (np.diff(chosen.groups) == 0).tolist()
+    monkeypatch.setattr(select, "load_named", grouped_digits)
+    with pytest.raises(InputError, match=r"--group-by .* does nothing for digits, which has groups of its own: leave it out"):
+        choose("digits", where)
+    for inherited in (replace(where, group_by_inherited=True), replace(where, group_by=None)):
+        own = choose("digits", inherited)
+        assert own.groups.tolist() == [int(name) // 2 for name in own.source.names]
+
+
+def test_what_a_fit_was_told_beside_a_folder_in_vain_finds_the_folder_all_the_same(tmp_path):
+    described = describe(write(tmp_path / "parts", stripes(3)), Where(protocol="gpnd", protocol_seed=4))  # as older detectors have it
+    assert len(pictures_of_the_fit(described).source) == 3
+
+
+def test_a_home_is_found_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "parts", stripes(3))
+    assert describe("~/parts", Where())["source"] == str(tmp_path / "parts")
+
+
+def test_files_that_are_taken_for_masks_are_named_where_too_few_folders_are_left(tmp_path):
+    for name in ("good", "mask"):
+        write(tmp_path / name, stripes(2))
+    says = r"needs a folder normal/ and at least one other.*\(taken for masks and left out: mask/00.png, mask/01.png; if they are pictures"
+    with pytest.raises(InputError, match=says):
+        labelled_pictures(tmp_path, Where())
 
 
 def test_named_set_needs_a_class_and_a_protocol_that_exist():
@@ -115,6 +167,16 @@ def test_group_by_numbers_pictures_by_the_text_it_finds(tmp_path):
         assert a == b
         assert len({a, c, x, y}) == 4  # what the pattern does not find stands alone
     assert normal_pictures(folder, Where()).groups is None
+
+
+@pytest.mark.parametrize("pattern", ["([0-9])?", "[0-9]*"])
+def test_no_text_is_nothing_found(pattern, tmp_path):
+    folder = write(tmp_path / "parts", stripes(4))
+    for old, name in zip(sorted(folder.iterdir()), ("1-a.png", "1-b.png", "x.png", "y.png"), strict=True):
+        old.rename(folder / name)
+    one, same, x, y = normal_pictures(folder, Where(group_by=pattern)).groups
+    assert one == same
+    assert len({one, x, y}) == 3
 
 
 def test_described_source_is_found_again(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from novelette.classify.drawing import drawn
 from novelette.classify.recipe import Recipe, WithTeacher
 from novelette.data.images import Loaded, Preprocessing, guess_channels, guess_size, load
 from novelette.data.select import UNKNOWN, Labelled, Where, describe, pictures_by_class
+from novelette.data.sources import Source, masks_words
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.fitting import Gathered
@@ -52,11 +53,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A classifier and its teacher, None where there is none.   Attributes: unreadable: name -> why, of pictures that were skipped."""
+    """A classifier and its teacher, None where there is none.
+
+    Attributes: unreadable: name -> why, of pictures that were skipped.   source: of all pictures.
+    """
 
     classifier: Classifier
     teacher: Classifier | None
     unreadable: dict[str, str]
+    source: Source
 
 
 def find_method(name: str) -> Any:
@@ -80,7 +85,8 @@ def fit(task: Task, source: Any, run: Run) -> Fitted:
             f"{chosen.title}: the folder {UNKNOWN} is for pictures of no class, which train nothing: move it out, or rename it"
         )
     if len(chosen.names) < FEWEST_CLASSES:
-        raise InputError(f"{chosen.title} holds pictures of one class, {chosen.names[0]}: a classifier needs two or more")
+        masks = f" ({masks})" if (masks := masks_words(chosen.source)) else ""
+        raise InputError(f"{chosen.title} holds pictures of one class, {chosen.names[0]}: a classifier needs two or more{masks}")
     preprocessing = choose_preprocessing(task, chosen)
     pictures = gather(task, chosen, preprocessing, bar=run.bar)
     labels = pictures.labels
@@ -119,7 +125,7 @@ def fit(task: Task, source: Any, run: Run) -> Fitted:
     assert isinstance(a, Recipe)
     teacher = None if taught.teacher is None else finished(taught.teacher, a.teacher if isinstance(a, WithTeacher) else a.classifier)
     unreadable = {chosen.source.names[i]: why for i, why in pictures.loaded.unreadable.items()}
-    return Fitted(finished(taught.classifier, a.classifier), teacher, unreadable)
+    return Fitted(finished(taught.classifier, a.classifier), teacher, unreadable, chosen.source)
 
 
 def choose_preprocessing(task: Task, chosen: Labelled) -> Preprocessing:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from novelette import metrics
 from novelette.compare.trial import Material, Outcome, Task, attempt
 from novelette.data.images import Loaded, Preprocessing, load
-from novelette.data.select import Selection, Where, describe, is_named, labelled_pictures, normal_pictures
+from novelette.data.select import Selection, Where, describe, is_named, labelled_pictures, normal_pictures, unchosen
 from novelette.data.sources import FolderSource, Source
 from novelette.errors import InputError
 from novelette.fitting import Gathered, Recipe, check_numbers, choose_preprocessing, gather
@@ -149,7 +149,7 @@ def compare(
     began, recipe = time.monotonic(), entrants[0].recipe
     check_numbers(recipe.false_alarm_rate, recipe.seed)
     chosen = normal_pictures(source, where)
-    its = replace(where, normal=where.normal if is_named(test) else None, group_by_inherited=True)  # its names may be of another kind
+    its = replace(where if is_named(test) else unchosen(where), group_by_inherited=True)  # its names may be of another kind
     labelled = None if test is None else labelled_pictures(test, its)
     preprocessing = choose_preprocessing(recipe, chosen)
     normal = gather(chosen, preprocessing, bar=bar)

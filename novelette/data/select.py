@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from novelette.data.named import NAMES, NamedSet, class_index, load_named
 from novelette.data.protocol import PARTING, PROTOCOLS, Split, is_novel, role
-from novelette.data.sources import FolderSource, Source, SubsetSource, open_source
+from novelette.data.sources import FolderSource, Source, SubsetSource, masks_words, open_source, printable
 from novelette.errors import InputError
 
 NORMAL_FOLDERS = ("normal", "good")
@@ -78,15 +78,14 @@ class Where:
 def normal_pictures(source: Any, where: Where) -> Selection:
     """The pictures to fit on: all of a folder or an array; the training images of the normal class of a named set."""
     if not is_named(source):
-        _refuse_class(source, where)
+        _refuse_choice(source, where)
         pictures = open_source(source)
         _refuse_labelled(source, pictures)
         return Selection(pictures, _title(source), groups=_groups(pictures.names, where), classes=_subfolders(source, pictures))
     named, split = _split(source, where)
     pictures = SubsetSource(named.source, split.train)
-    groups = _groups(pictures.names, where) if named.groups is None else named.groups[split.train]
     title = f"{named.title}, {_class_words(named, where)}, {where.protocol}"
-    return Selection(pictures, title, groups=groups, classes=named.labels[split.train])
+    return Selection(pictures, title, groups=_groups_of(named, split.train, where), classes=named.labels[split.train])
 
 
 def _refuse_labelled(source: Any, pictures: Source) -> None:
@@ -112,7 +111,10 @@ def _is_normal(folder: str | None) -> bool:
 
 
 def _groups(names: Sequence[str], where: Where) -> NDArray[np.int64] | None:
-    """Pictures in whose names `group_by` finds the same text (its first group, if it has one) share a number; the rest stand alone."""
+    """Pictures in whose names `group_by` finds the same text (its first group, if it has one) share a number; the rest stand alone.
+
+    No text, which an expression such as `[0-9]*` finds everywhere, is nothing found.
+    """
     group_by = where.group_by
     if group_by is None:
         return None
@@ -120,14 +122,23 @@ def _groups(names: Sequence[str], where: Where) -> NDArray[np.int64] | None:
         pattern = re.compile(group_by)
     except re.error as error:
         raise InputError(f"--group-by {group_by!r} is not a regular expression: {error}") from error
-    found = [pattern.search(name) for name in names]
+    found = [match[1 if pattern.groups else 0] if (match := pattern.search(name)) else None for name in names]
     if not any(found) and where.group_by_inherited:
         return None
     if not any(found):
         raise InputError(f"--group-by {group_by!r} finds nothing in any name, such as {names[0]}")
-    keys = [(match.group(1 if pattern.groups else 0), -1) if match else ("", i) for i, match in enumerate(found)]
+    keys = [(text, -1) if text else ("", i) for i, text in enumerate(found)]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return np.array([numbers[key] for key in keys], np.int64)
+
+
+def _groups_of(named: NamedSet, which: NDArray[np.int64], where: Where) -> NDArray[np.int64] | None:
+    """The groups of some pictures of a set: its own, or those by their names.   Raises: InputError for a person's beside the set's own."""
+    if named.groups is None:
+        return _groups([named.source.names[i] for i in which], where)
+    if where.group_by is not None and not where.group_by_inherited:
+        raise InputError(f"--group-by {where.group_by!r} does nothing for {named.title}, which has groups of its own: leave it out")
+    return named.groups[which]
 
 
 def labelled_pictures(source: Any, where: Where) -> Selection:
@@ -137,10 +148,9 @@ def labelled_pictures(source: Any, where: Where) -> Selection:
         assert where.normal is not None
         labels = is_novel(where.protocol, named.labels, class_index(named, where.normal))[split.test]
         tested = SubsetSource(named.source, split.test)
-        groups = _groups(tested.names, where) if named.groups is None else named.groups[split.test]
         title = f"{named.title}, {_class_words(named, where)}, {where.protocol}"
-        return Selection(tested, title, labels, groups, named.labels[split.test], named.classes)
-    _refuse_class(source, where)
+        return Selection(tested, title, labels, _groups_of(named, split.test, where), named.labels[split.test], named.classes)
+    _refuse_choice(source, where)
     root = Path(source)
     if not root.is_dir():
         raise InputError(f"{source} is neither a folder with normal/ and novel/ in it nor a named set ({', '.join(NAMES)})")
@@ -148,7 +158,8 @@ def labelled_pictures(source: Any, where: Where) -> Selection:
     folders = [Path(file).parts[0] if len(Path(file).parts) > 1 else None for file in pictures.files]
     labels = np.array([not _is_normal(folder) for folder in folders], np.int64)
     if len(set(folders) - {None}) < 2 or labels.all() or not labels.any():
-        raise InputError(f"{root} needs a folder normal/ and at least one other, such as novel/, with labelled pictures")
+        masks = f" ({masks})" if (masks := masks_words(pictures)) else ""
+        raise InputError(f"{root} needs a folder normal/ and at least one other, such as novel/, with labelled pictures{masks}")
     if None in folders:
         loose = pictures.names[folders.index(None)]
         raise InputError(f"{root}: {loose} lies in neither normal/ nor another folder, so its label is not known: move it into one")
@@ -164,9 +175,9 @@ def pictures_by_class(source: Any, where: Where, *, test: bool = False) -> Label
     if is_named(source):
         named = load_named(source, data_roots=where.data_roots, attribute=where.attribute, download=where.download)
         which = np.flatnonzero(named.is_train != test)
-        groups = None if named.groups is None else named.groups[which]
         title = f"{named.title}, {'test' if test else 'training'} images"
-        return Labelled(SubsetSource(named.source, which), title, named.labels[which], named.classes, groups)
+        return Labelled(SubsetSource(named.source, which), title, named.labels[which], named.classes, _groups_of(named, which, where))
+    _refuse_choice(source, where)
     if not isinstance(source, str | Path) or not Path(source).is_dir():
         raise InputError(f"{_title(source)} is neither a folder with a subfolder for each class nor a named set ({', '.join(NAMES)})")
     pictures = FolderSource(source)
@@ -200,13 +211,26 @@ def _class_words(named: NamedSet, where: Where) -> str:
     return f"{role(where.protocol)} = {named.classes[class_index(named, where.normal)]}"
 
 
-def _refuse_class(source: Any, where: Where) -> None:
-    if where.normal is not None:
-        raise InputError(f"--normal {where.normal} is for the named sets ({', '.join(NAMES)}), and {_title(source)} is not one")
+def _refuse_choice(source: Any, where: Where) -> None:
+    """Raises: InputError for a choice of class, protocol or attribute, of which a folder or an array has none."""
+    choices = {
+        "--normal": where.normal,
+        "--protocol": None if where.protocol == Where.protocol else where.protocol,
+        "--protocol-seed": where.protocol_seed or None,
+        "--attribute": where.attribute,
+    }
+    for option, value in choices.items():
+        if value is not None:
+            raise InputError(f"{option} {value} is for the named sets ({', '.join(NAMES)}), and {_title(source)} is not one")
+
+
+def unchosen(where: Where) -> Where:
+    """`where` without a choice of class, protocol and attribute: what it says of a folder beside a named set."""
+    return replace(where, normal=None, protocol=Where.protocol, protocol_seed=0, attribute=None)
 
 
 def _title(source: Any) -> str:
-    return f"array {source.shape}" if isinstance(source, np.ndarray) else str(source)
+    return f"array {source.shape}" if isinstance(source, np.ndarray) else printable(str(source))
 
 
 def describe(source: Any, where: Where) -> dict[str, Any] | None:
@@ -215,7 +239,7 @@ def describe(source: Any, where: Where) -> dict[str, Any] | None:
         return None
     named = is_named(source)
     return {
-        "source": str(source) if named else str(Path(source).resolve()),
+        "source": str(source) if named else str(Path(source).expanduser().resolve()),
         "normal": where.normal,
         "protocol": where.protocol,
         "protocol_seed": where.protocol_seed,
@@ -235,7 +259,8 @@ def found_again(described: dict[str, Any], data_roots: Sequence[Path] = ()) -> t
     """The inverse of `describe`.   Args: data_roots: where to look for a named set first."""
     known = {name: described[name] for name in ("normal", "protocol", "protocol_seed", "attribute", "group_by")}
     roots = (*data_roots, *map(Path, described.get("data_roots", ())))
-    return described["source"], Where(**known, data_roots=roots)
+    where = Where(**known, data_roots=roots)
+    return described["source"], where if is_named(described["source"]) else unchosen(where)
 
 
 def pictures_of_the_fit(described: dict[str, Any] | None, data_roots: Sequence[Path] = ()) -> Selection | None:

@@ -13,6 +13,7 @@ from novelette.data.decode import EXTENSIONS, MAX_PIXELS, read_picture
 from novelette.data.masks import find_mask, is_mask_folder, looks_like_mask, split_masks
 from novelette.data.pixels import FLOAT_TOLERANCE, UnreadablePicture, over_white, to_uint8
 from novelette.errors import InputError
+from novelette.words import names_words
 
 __all__ = [
     "MAX_PIXELS",
@@ -22,7 +23,9 @@ __all__ = [
     "SubsetSource",
     "UnreadablePicture",
     "find_mask",
+    "masks_words",
     "open_source",
+    "printable",
 ]
 
 SHAPES = "(N, H, W), (N, H, W, 1, 3 or 4), (N, 1 or 3, H, W), or one picture (H, W) or (H, W, 3)"
@@ -50,16 +53,16 @@ class FolderSource:
     Listed files are taken as they are, masks or not: who names a file means it.
 
     Attributes:
-        masks: how many masks of a folder were left out.
+        masks: names of the files of a folder that were taken for masks (novelette.data.masks) and left out.
 
     Raises: InputError when the folder holds no pictures or cannot be read.
     """
 
     def __init__(self, root: str | Path = "", files: Sequence[str | Path] | None = None) -> None:
         self.root = Path(root)
-        found, self.masks = _pictures_below(self.root) if files is None else ([os.fspath(file) for file in files], 0)
+        found, masks = _pictures_below(self.root) if files is None else ([os.fspath(file) for file in files], [])
         self.files = tuple(found)
-        self.names = tuple(map(_printable, self.files))
+        self.names, self.masks = tuple(map(printable, self.files)), tuple(map(printable, masks))
 
     def __len__(self) -> int:
         return len(self.files)
@@ -138,8 +141,15 @@ def open_source(source: str | Path | np.ndarray | Sequence[str | Path] | Source)
     raise InputError(f"a {type(source).__name__} is no source of pictures: give a folder, a file, a list of files or a NumPy array")
 
 
+def masks_words(source: Source) -> str:
+    """Which files of a folder were taken for masks, in words; nothing where none were."""
+    if not isinstance(source, FolderSource) or not source.masks:
+        return ""
+    return f"taken for masks and left out: {names_words(source.masks, 3)}; if they are pictures, rename them or their folder"
+
+
 def _open_path(given: str | os.PathLike[str]) -> Source:
-    shown = _printable(os.fspath(given)) or "''"
+    shown = printable(os.fspath(given)) or "''"
     try:
         path = Path(given).expanduser()
         found = bool(os.fspath(given)) and path.exists()
@@ -160,8 +170,8 @@ def _open_path(given: str | os.PathLike[str]) -> Source:
     raise InputError(f"{shown} is of no known type: give a folder, a picture ({_extensions()}), or an .npy or .npz array")
 
 
-def _pictures_below(root: Path) -> tuple[list[str], int]:
-    """Sorted picture files below a folder, relative to it, and how many masks were left out.
+def _pictures_below(root: Path) -> tuple[list[str], list[str]]:
+    """Sorted picture files below a folder, relative to it, and the masks that were left out.
 
     Raises: InputError when there are none.
     """
@@ -169,22 +179,22 @@ def _pictures_below(root: Path) -> tuple[list[str], int]:
     if candidates:
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             verdicts = list(pool.map(lambda name: looks_like_mask(root / name), candidates))
-        masks += sum(verdicts)
+        masks += [name for name, is_mask in zip(candidates, verdicts, strict=True) if is_mask]
         pictures += [name for name, is_mask in zip(candidates, verdicts, strict=True) if not is_mask]
     if not pictures:
-        held = f"{masks} masks but no pictures" if masks else f"no pictures ({_extensions()})"
-        raise InputError(f"the folder {_printable(str(root))} holds {held}: check the path")
-    return sorted(pictures), masks
+        held = f"{len(masks)} masks but no pictures" if masks else f"no pictures ({_extensions()})"
+        raise InputError(f"the folder {printable(str(root))} holds {held}: check the path")
+    return sorted(pictures), sorted(masks)
 
 
-def _scan(root: Path) -> tuple[list[str], list[str], int]:
-    """Picture files below a folder, relative to it: (pictures, files that may be masks, how many masks were left out).
+def _scan(root: Path) -> tuple[list[str], list[str], list[str]]:
+    """Picture files below a folder, relative to it: (pictures, files that may be masks, masks).
 
     Hidden files and folders are passed over. Links to folders are followed, but none is entered twice, so loops end.
     """
     pictures: list[str] = []
     candidates: list[str] = []
-    masks = 0
+    masks: list[str] = []
     entered: set[tuple[int, int]] = set()
     waiting = [("", False)]
     while waiting:
@@ -198,16 +208,16 @@ def _scan(root: Path) -> tuple[list[str], list[str], int]:
             folders, files = _entries(folder)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise InputError(f"the folder {_printable(str(folder))} cannot be read ({reason}): check its permissions") from error
+            raise InputError(f"the folder {printable(str(folder))} cannot be read ({reason}): check its permissions") from error
         prefix = below + "/" if below else ""
         waiting += [(prefix + name, is_mask or is_mask_folder(name)) for name in sorted(folders, reverse=True)]
         if is_mask:
-            masks += len(files)
+            masks += [prefix + name for name in files]
             continue
         named = split_masks(files)
         pictures += [prefix + name for name in named[0]]
         candidates += [prefix + name for name in named[2]]
-        masks += len(named[1])
+        masks += [prefix + name for name in named[1]]
     return pictures, candidates, masks
 
 
@@ -288,9 +298,9 @@ def _check_type(pictures: np.ndarray, label: str) -> None:
             raise InputError(f"{label} holds floats from {low:.4g} to {high:.4g}: scale them to 0..1, or give uint8")
 
 
-def _printable(name: str) -> str:
-    """A file name that can be written as UTF-8, whatever bytes it has on disk."""
-    return os.fsencode(name).decode("utf-8", "replace")
+def printable(text: str) -> str:
+    """A file name, or a text that has some in it, as it can be written in UTF-8, whatever bytes the names have on disk."""
+    return os.fsencode(text).decode("utf-8", "replace")
 
 
 def _extensions() -> str:

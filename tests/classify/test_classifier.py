@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -275,6 +276,21 @@ def test_pictures_of_one_class_alone_are_refused(tmp_path):
     write(tmp_path / "a" / "one", across(20))
     with pytest.raises(InputError, match="pictures of one class, one"):
         fit(Task("plain", Config()), tmp_path / "a", Run())
+
+
+def test_a_class_that_is_taken_for_masks_is_named(folder, tmp_path, capsys):
+    write(tmp_path / "no_mask", across(20))
+    write(tmp_path / "mask", down(20))
+    masks = r"taken for masks and left out: mask/00\.png, mask/01\.png, mask/02\.png and 17 more; if they are pictures, rename"
+    with pytest.raises(InputError, match=rf"pictures of one class, no_mask: a classifier needs two or more \({masks}"):
+        fit(Task("plain", Config()), tmp_path, Run())
+    write(tmp_path / "plain", noisy(20, 3))
+    fitted(tmp_path / "clf", tmp_path, "plain")
+    assert re.search(masks, capsys.readouterr().err)
+    assert main(["classify", "evaluate", str(tmp_path / "clf"), str(tmp_path)]) == 0
+    assert re.search(masks, capsys.readouterr().err)
+    assert main(["classify", "predict", str(tmp_path / "clf"), str(tmp_path)]) == 0
+    assert re.search(masks, capsys.readouterr().err)
 
 
 def test_pictures_of_no_class_train_nothing(folder):
