@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ def is_detector(folder: Path) -> bool:
 
 def is_classifier(folder: Path) -> bool:
     return (folder / CLASSIFIER).exists()
+
+
+def check_method(folder: Path, card: dict[str, Any], methods: Container[str]) -> None:
+    """Raises: InputError for a card of a method that is none of `methods`."""
+    if not isinstance(card.get("method"), str) or card["method"] not in methods:
+        raise InputError(f"{folder} is of the method {card.get('method')!r}, which this novelette does not have")
 
 
 def digest(card: dict[str, Any]) -> str:

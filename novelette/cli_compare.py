@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from novelette.compare.contest import Entrant
     from novelette.fitting import Recipe
 
+MOST_MINUTES = 7000  # of one method: five times as many, and one more, are as long as a system's `poll` can wait
 ALWAYS = ("knn", "knn --metric euclidean")
 DEFAULT = "feature-knn, pca, kde, oc-svm, autoencoder, vae, deep-svdd, ede-gan --widths 2"
 
@@ -48,7 +49,7 @@ def compare(
         methods: separated by commas, each as it is given to novelette fit: "pca, ede-gan --widths 4 --steps 2000". Both kNNs are always
             among them.
         minutes_each: for training, each; one whose steps are given takes as long as they do. Stopped at five times as much and a minute.
-            (above 0)
+            (above 0, to 7,000)
         output: a folder for the report, one HTML page, and for the detectors.
         size: of the images that a network sees, px.
         channels: 1 (grey) or 3 (colour); guessed from the pictures unless given.
@@ -69,8 +70,8 @@ def compare(
     from novelette.words import text_table
 
     refuse_negative("--seed", seed)
-    if not minutes_each > 0:
-        raise InputError(f"--minutes-each {minutes_each:g} is no time to train in: give more than 0")
+    if not 0 < minutes_each <= MOST_MINUTES:
+        raise InputError(f"--minutes-each {minutes_each:g} is not above 0 and up to {MOST_MINUTES:,}, which is nearly five days")
 
     def recipe(method: str, config: Any) -> Recipe:
         return Recipe(method, config, size, channels, frame, tiles, seed, device, false_alarm_rate, sets.where())

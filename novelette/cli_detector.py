@@ -96,6 +96,8 @@ def score(
 
     outputs.check(output, heatmaps, force=force)
     loaded = opened(detector, device, threads, batch_size)
+    if heatmaps is not None:
+        outputs.check_heatmaps(loaded)
     pictures = open_source(source)
     predictions = loaded.predict(pictures, bar=True)
     if output is not None:
@@ -147,6 +149,8 @@ def evaluate(
     refuse_negative("--seed", seed)
     outputs.check_report(output, force=force)
     found = opened(detector, device, None, None)
+    if isinstance(found, Runtime) and found.classes:
+        raise InputError(f"{detector} is the bundle of a classifier: novelette classify predict takes it, and evaluate its classifier")
     loaded = Shipped(found) if isinstance(found, Runtime) else found
     evaluation, selection = evaluate_detector(loaded, source, sets.where(), train, seed=seed, bar=True)
     if json_:

@@ -21,7 +21,6 @@ from novelette.data.select import (
     unchosen,
 )
 from novelette.detector import Detector
-from novelette.errors import InputError
 from novelette.evaluate import Evaluation, evaluate
 from novelette.localization import localize
 from novelette.progress import progress
@@ -75,12 +74,9 @@ def training_pixels(detector: Detector | Shipped, train: str | None, where: Wher
     if train is not None:
         its = as_the_fit(train, where, detector.provenance.get("source")) if is_named(train) else unchosen(where)
         return load(normal_pictures(train, replace(its, group_by=None)).source, detector.preprocessing).pixels
-    chosen = pictures_of_the_fit(detector.provenance.get("source"), where.data_roots)
-    if chosen is None:
+    found = pictures_of_the_fit(detector.provenance.get("source"), lambda source: load(source, detector.preprocessing), where.data_roots)
+    if found is None:
         return None
-    try:
-        loaded = load(chosen.source, detector.preprocessing)
-    except InputError:
-        return None
+    _, loaded = found
     mine = detector.saw(loaded.hashes)
     return loaded.pixels[mine] if mine.any() else None

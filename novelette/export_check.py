@@ -41,15 +41,15 @@ def pictures_to_compare(detector: Detector, given: Any = None) -> Pictures:
     """Natural, made and noisy pictures for a detector.
 
     Args: given: as `open_source` takes it, or the named set of the fit; the detector's own training source if None, made pictures in its
-        stead where that is gone.
+        stead where that is gone, or cannot be prepared any more.
     Raises: InputError when what is given holds no picture that can be read.
     """
     if given is not None:
         chosen = normal_pictures(given, where_given(detector, given)).source if is_named(given) else open_source(given)
         natural, source = _some(chosen, detector), "given"
     else:
-        found = pictures_of_the_fit(detector.provenance.get("source"))
-        natural, source = (_made(detector, 2, seed=1), "made") if found is None else (_some(found.source, detector), "training source")
+        found = pictures_of_the_fit(detector.provenance.get("source"), lambda source: _some(source, detector))
+        natural, source = (_made(detector, 2, seed=1), "made") if found is None else (found[1], "training source")
     return Pictures(np.concatenate([natural, _made(detector, 1, seed=2), _noise(detector)]), source)
 
 

@@ -96,13 +96,17 @@ def export_int8(
 
 def _normal_images(detector: Detector, given: Any) -> tuple[Images, Images]:
     """Images that give ranges, and those that calibrate, which training did not see.   Raises: InputError when there are too few."""
+    read = partial(load, preprocessing=detector.preprocessing)
     if given is None:
-        chosen = pictures_of_the_fit(detector.provenance.get("source"))
-        if chosen is None:
-            raise InputError("--int8 needs normal pictures, and those of the fit are not at hand: give some with --pictures SOURCE")
+        found = pictures_of_the_fit(detector.provenance.get("source"), read)
+        if found is None:
+            raise InputError(
+                "--int8 needs normal pictures, and those of the fit are not at hand as they were: give some with --pictures SOURCE"
+            )
+        chosen, loaded = found
     else:
         chosen = normal_pictures(given, where_given(detector, given))
-    loaded = load(chosen.source, detector.preprocessing)
+        loaded = read(chosen.source)
     images, fresh, seen = uncut(loaded.pixels), unseen(detector, chosen, loaded), detector.saw(loaded.hashes)
     if seen.sum() < FEWEST:  # copies of a picture serve one purpose
         seen = fresh & (loaded.hashes % np.uint64(RANGES_ONE_IN) == 0)

@@ -18,7 +18,7 @@ from novelette.detector import Detector
 from novelette.methods import feature_knn, knn, piad
 
 TIE = 1e-5  # relative: how far two computations of one score may lie apart and still be the same score
-NORMAL, NOVEL, NO_THRESHOLD = 0, 1, -1  # labels
+NO_THRESHOLD = -1  # the label where there is none; 0 is normal, and 1 novel
 
 
 class Graph(nn.Module):

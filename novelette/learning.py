@@ -103,10 +103,10 @@ def calibrated_again(before: Detector, knowing: Detector) -> NDArray[np.float32]
 
     Returns: None when the pictures are not at hand, or are not those of the calibration any more.
     """
-    chosen = pictures_of_the_fit(before.provenance.get("source"))
-    if chosen is None:
+    found = pictures_of_the_fit(before.provenance.get("source"), lambda source: load(source, before.preprocessing))
+    if found is None:
         return None
-    loaded = load(chosen.source, before.preprocessing)
+    chosen, loaded = found
     fresh = unseen(before, chosen, loaded)
     scores = np.sort(before.score_pixels(loaded.pixels[fresh]))
     if len(scores) != len(before.calibration) or not np.allclose(scores, before.calibration, rtol=SAME, atol=0):

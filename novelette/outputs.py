@@ -57,6 +57,12 @@ def check_report(folder: Path | None, *, force: bool) -> None:
     check_writable(folder)
 
 
+def check_heatmaps(detector: Mapper) -> None:
+    """Refuse, before any work, heat maps of a method that has none.   Raises: InputError."""
+    if detector.heatmap(np.zeros((32, 32), np.uint8)) is None:
+        raise InputError(f"{detector.method} cannot say where a picture is novel: leave out --heatmaps")
+
+
 def rows(predictions: Predictions, *, every: bool = False) -> Iterator[dict[str, Any]]:
     """A row a readable picture, in order; null p-value and verdict where there is no calibration or threshold.
 
@@ -150,7 +156,8 @@ def summary(predictions: Predictions) -> str:
 def write_heatmaps(detector: Mapper, source: Source, folder: Path, *, bar: bool = False) -> int:
     """Write PATH.png for every readable picture: the picture with its heat map laid over, all on one colour scale.
 
-    Returns: how many.   Raises: InputError when the method has no heat maps.
+    Args: detector: that has heat maps (`check_heatmaps`).
+    Returns: how many.
     """
     step = max(1, len(source) // SCALED_BY)
     sample = [_small(heat) for _, _, heat in _maps(detector, SubsetSource(source, range(0, len(source), step)))]
@@ -185,6 +192,5 @@ def _maps(detector: Mapper, source: Source) -> Iterator[tuple[str, Any, Any]]:
         except UnreadablePicture:
             continue  # `score` has listed it
         heat = detector.heatmap(picture)
-        if heat is None:
-            raise InputError(f"{detector.method} cannot say where a picture is novel: leave out --heatmaps")
+        assert heat is not None
         yield name, picture, heat

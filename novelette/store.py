@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensor_bytes
 
-from novelette.cards import DETECTOR, digest, read_card
+from novelette.cards import DETECTOR, check_method, digest, read_card
 from novelette.data.images import Preprocessing
 from novelette.detector import Detector, Scorer
 from novelette.errors import InputError
@@ -96,7 +96,7 @@ def read_weights(path: Path, card_name: str, card: dict[str, Any]) -> bytes:
 def load(path: str | Path, device: str = "cpu") -> Detector:
     """Read a detector. Raises: InputError when it is missing, damaged, foreign, or of a newer schema."""
     path = Path(path)
-    card = _known(path, read_card(path, CARD, "a detector", SCHEMA))
+    card = _card(path)
     method = METHODS[card["method"]]
 
     def rebuilt(config: Any, preprocessing: Preprocessing, state: dict[str, torch.Tensor]) -> Scorer:
@@ -139,12 +139,12 @@ def read(path: Path, card_name: str, card: dict[str, Any], method: ModuleType, r
 
 def method_of(path: Path) -> str:
     """The method of a detector, without a look at its weights. Raises: InputError as `load` does."""
-    return str(_known(path, read_card(path, CARD, "a detector", SCHEMA))["method"])
+    return str(_card(path)["method"])
 
 
-def _known(path: Path, card: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(card.get("method"), str) or card["method"] not in METHODS:
-        raise InputError(f"{path} is of the method {card.get('method')!r}, which this novelette does not have")
+def _card(path: Path) -> dict[str, Any]:
+    card = read_card(path, CARD, "a detector", SCHEMA)
+    check_method(path, card, METHODS)
     return card
 
 

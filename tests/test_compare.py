@@ -151,6 +151,12 @@ def test_files_that_are_taken_for_masks_are_named(tmp_path, monkeypatch, capsys)
     assert told == ["masks/00.png", "mask/00.png, mask/01.png"]
 
 
+def test_a_process_can_be_waited_for_as_long_as_minutes_may_be_given():
+    mine, its = multiprocessing.Pipe()
+    its.send("done")
+    assert mine.poll(60 * (contest.GRACE * cli_compare.MOST_MINUTES + 1))
+
+
 def test_detectors_are_kept_and_are_what_fit_makes(made, parts, labelled, tmp_path):
     _, folder, found = made
     row = next(row for row in found["rows"] if row["method"].startswith("ede-gan"))
@@ -228,7 +234,9 @@ def test_what_must_not_be_replaced_is_refused_before_any_work(made, parts, tmp_p
     assert_refused(["compare", str(parts), "-o", str(folder)], folder, capsys, "index.html exists", "--force")
     write(tmp_path / "out" / "knn.det", stripes(1))
     assert_refused(["compare", str(parts), "-o", str(tmp_path / "out")], tmp_path, capsys, "knn.det exists")
-    assert_refused(["compare", str(parts), "--minutes-each", "0"], tmp_path, capsys, "no time to train in")
+    for minutes in ("0", "nan", "8000", "inf"):
+        says = f"--minutes-each {minutes} is not above 0 and up to 7,000"
+        assert_refused(["compare", str(parts), "--minutes-each", minutes], tmp_path, capsys, says)
 
 
 # processes

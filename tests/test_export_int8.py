@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from pictures import assert_refused, checks, fitted, stripes, write, write_labelled
+from PIL import Image
 
 from novelette import bundle, calibrate, export, export_check, export_int8, quantize, runtime, store
 from novelette.cli import main
@@ -157,11 +158,20 @@ def test_pictures_that_training_did_not_see_serve_one_purpose_each(det, tmp_path
 
 
 def test_without_the_pictures_of_the_fit_others_must_be_given(det, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(export_int8, "pictures_of_the_fit", lambda described: None)
+    monkeypatch.setattr(export_int8, "pictures_of_the_fit", lambda *args: None)
     argv = ["export", str(det), "-o", str(tmp_path / "a.bundle"), "--int8", *EASY]
     assert_refused(argv, tmp_path, capsys, "not at hand", "--pictures SOURCE")
     assert main([*argv, "--pictures", str(write(tmp_path / "new", stripes(80, seed=9)))]) == 0
     assert bundle.read(tmp_path / "a.bundle").card.quantized.images < 80
+
+
+def test_a_grey_fit_whose_folder_has_a_picture_in_colour_by_now_is_compared_on_made_pictures(det, tmp_path):
+    Image.new("RGB", (32, 32), "red").save(write(tmp_path / "parts", stripes(20)) / "red.png")
+    fit = store.load(det)
+    changed = replace(fit, provenance=fit.provenance | {"source": describe(str(tmp_path / "parts"), Where())})
+    assert export_check.pictures_to_compare(changed).source == "made"
+    with pytest.raises(InputError, match="those of the fit are not at hand as they were: give some with --pictures SOURCE"):
+        export_int8._normal_images(changed, None)
 
 
 def test_the_named_set_of_the_fit_is_taken_as_the_fit_took_it_and_another_is_refused(det, tmp_path):

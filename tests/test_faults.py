@@ -220,6 +220,7 @@ def test_bench_that_asks_for_what_is_not_there_is_refused(tmp_path, capsys):
         (start.replace('"b"', '"../b"') + entry, "--name"),
         (start + "sizes = 3\n" + entry, "sizes"),
         (start.replace("digits", "digitz") + entry, "digitz"),
+        (start + "seeds = [0, -1]\n" + entry, "seeds"),
         (start.replace('"3"', '"ten"') + entry, "no class ten"),
         (start + 'protocol = "mine"\n' + entry, "no protocol 'mine'"),
         (start + entry.replace("knn", "nn"), "no method 'nn'"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from pictures import assert_refused, checks, fitted, stripes, write
+from PIL import Image
 
 from novelette import store
 from novelette.calibrate import threshold
@@ -95,12 +96,14 @@ def test_learning_in_place_that_would_lose_the_threshold_is_refused(tmp_path, de
     assert "no threshold" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("change", ["gone", "other pictures", "calibrated elsewhere"])
+@pytest.mark.parametrize("change", ["gone", "other pictures", "one in colour", "calibrated elsewhere"])
 def test_calibration_pictures_that_are_not_those_any_more_leave_the_old_scores(change, tmp_path, det, parts, odd, capsys):
     if change == "gone":
         shutil.rmtree(parts)
     elif change == "other pictures":
         write(parts, stripes(61, seed=3))
+    elif change == "one in colour":
+        Image.new("RGB", (32, 32), "red").save(parts / "red.png")
     else:
         assert main(["calibrate", str(det), str(write(tmp_path / "more", stripes(30, seed=4))), "--false-alarm-rate", "0.2"]) == 0
     before = store.load(det).calibration

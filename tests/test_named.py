@@ -8,6 +8,7 @@ import http.server
 import io
 import os
 import pickle
+import shutil
 import struct
 import tarfile
 import threading
@@ -519,6 +520,23 @@ def test_a_set_is_downloaded_once_with_progress_and_known_by_its_marker(
     assert len(server.hits) == 4, "fetched twice"
     write_mnist(cache / "mnist", seed=9)  # files changed behind the marker's back
     assert load_named("mnist").title == "MNIST (other contents)"
+
+
+def test_of_two_downloads_at_a_time_the_later_one_takes_what_the_other_has_put_there(
+    server: Server, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer_mnist(monkeypatch, server, tmp_path / "served")
+    replace, moves = os.replace, list[str]()
+
+    def overtaken(ready: Path, target: Path) -> None:
+        moves.append(ready.name)
+        shutil.copytree(ready, target)
+        replace(ready, target)
+
+    monkeypatch.setattr("novelette.data.download.os.replace", overtaken)
+    assert load_named("mnist").title == "MNIST"
+    assert moves == ["ready"]
+    assert not list(cache.glob(".download-*"))
 
 
 def test_an_archive_is_unpacked_flat_and_cifar10_gets_its_plain_title(

@@ -132,7 +132,7 @@ def test_groups_of_a_named_set_are_its_own_or_those_that_are_asked_for(choose, m
 
 def test_what_a_fit_was_told_beside_a_folder_in_vain_finds_the_folder_all_the_same(tmp_path):
     described = describe(write(tmp_path / "parts", stripes(3)), Where(protocol="gpnd", protocol_seed=4))  # as older detectors have it
-    assert len(pictures_of_the_fit(described).source) == 3
+    assert len(pictures_of_the_fit(described, len)[0].source) == 3
 
 
 def test_a_home_is_found_again(tmp_path, monkeypatch):
@@ -202,10 +202,10 @@ def test_the_folder_that_a_named_set_was_found_in_is_found_again(tmp_path, monke
     where = Where(normal="absent", attribute="Bald", data_roots=(Path("roots"),))
     described = json.loads(json.dumps(describe("celeba", where)))
     monkeypatch.chdir("/")
-    assert len(pictures_of_the_fit(described).source) == 9  # 12 training faces, three of them bald
-    assert pictures_of_the_fit(described | {"data_roots": []}) is None
+    assert len(pictures_of_the_fit(described, len)[0].source) == 9  # 12 training faces, three of them bald
+    assert pictures_of_the_fit(described | {"data_roots": []}, len) is None
     del described["data_roots"]  # as older detectors are
-    assert pictures_of_the_fit(described, (tmp_path / "roots",)) is not None
+    assert pictures_of_the_fit(described, len, (tmp_path / "roots",)) is not None
 
 
 def test_of_the_set_of_a_fit_its_class_and_protocol_stand_unless_others_are_given():

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import torch
 from pictures import checks, everything_in, stripes
 
 import novelette
-from novelette import store
+import novelette.classify.store
+import novelette.tags.store
+from novelette import classify, store, tags
 from novelette.calibrate import held_out
 from novelette.cards import digest
 from novelette.data.images import Preprocessing, load
@@ -184,6 +187,17 @@ def test_card_cut_anywhere_is_refused(detectors, tmp_path):
         (det / "detector.json").write_bytes(card[:length])
         with pytest.raises(InputError):
             store.load(det)
+
+
+@pytest.mark.parametrize(
+    ("card", "load"), [("detector.json", store.load), ("classifier.json", classify.store.load), ("tagger.json", tags.store.load)]
+)
+@pytest.mark.parametrize("method", [["knn"], "nn", None])
+def test_a_card_of_a_method_that_is_none_is_refused(card, load, method, tmp_path):
+    said = {"schema": 1, "method": method}
+    (tmp_path / card).write_text(json.dumps(said | {"card_sha256": digest(said)}))
+    with pytest.raises(InputError, match=rf"is of the method {re.escape(repr(method))}, which this novelette does not have"):
+        load(tmp_path)
 
 
 def test_moved_detector_loads(detectors, tmp_path):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, NonNegativeInt, ValidationError, model_validator
 
 from novelette.bench.stamps import append
 from novelette.data.named import NamedSet, class_index
@@ -87,7 +87,7 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     attribute: str | None = None
     protocol: str = "standard"
     classes: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[NonNegativeInt, ...] = (0,)
     size: int = Field(32, ge=8, le=256)
     published: Names = ()
     beside: tuple[str, ...] = ()

@@ -70,9 +70,9 @@ def _pictures(classifier: Classifier, given: Any) -> Pictures:
     try:
         source, where = found_again(described)
         natural = pictures_by_class(source, replace(where, download=False)).source
-    except InputError:
+        return pictures_to_compare(classifier.detector, natural)._replace(source="training source")
+    except InputError:  # made pictures, whatever is at hand in its place
         return pictures_to_compare(classifier.detector)
-    return pictures_to_compare(classifier.detector, natural)._replace(source="training source")
 
 
 def _compare_probabilities(classifier: Classifier, exported: Runtime, pictures: Pictures) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_validator
 
 from novelette.bench.engine import MODELS, Known, prepared
 from novelette.bench.fanout import EngineName, check_engine, fan_out
@@ -57,7 +57,7 @@ class Grid(BaseModel, frozen=True, extra="forbid"):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
     data: str
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[NonNegativeInt, ...] = (0,)
     pictures: int = Field(ge=2)
     validation: int = Field(10_000, ge=0)
     tested: bool = True

@@ -8,13 +8,12 @@ import torch
 from pydantic import BaseModel
 
 from novelette import store
-from novelette.cards import CLASSIFIER, is_classifier, read_card
+from novelette.cards import CLASSIFIER, check_method, is_classifier, read_card
 from novelette.classify import METHODS, players
 from novelette.classify.certainty import Scorer
 from novelette.classify.classifier import Classifier
 from novelette.classify.recipe import Recipe
 from novelette.data.images import Preprocessing
-from novelette.errors import InputError
 from novelette.files import check_folder
 
 SCHEMA, CARD = 1, CLASSIFIER
@@ -44,8 +43,7 @@ def load(path: str | Path, device: str = "cpu") -> Classifier:
     """Read a classifier. Raises: InputError when it is missing, damaged, foreign, or of a newer schema."""
     path = Path(path)
     card = read_card(path, CARD, "a classifier", SCHEMA)
-    if card.get("method") not in METHODS:
-        raise InputError(f"{path} is of the method {card.get('method')!r}, which this novelette does not have")
+    check_method(path, card, METHODS)
 
     def rebuilt(config: BaseModel, preprocessing: Preprocessing, state: dict[str, Any]) -> Scorer:
         if preprocessing.tiles != 1 or len(set(card["classes"])) < len(card["classes"]):

@@ -155,6 +155,8 @@ def fetch(download: Download, cache: Path, sha256: Callable[[Path], str], progre
                 target.rmdir()
             os.replace(ready, target)
         except OSError as error:
+            if verified_sha256(target) is not None:  # another process has fetched it meanwhile
+                return target
             raise InputError(f"{target} cannot be written ({error.strerror or error})") from error
     return target
 

@@ -1,10 +1,10 @@
 """From what a person names (a folder, an array, a named set and a class) to pictures and labels."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from novelette.data.sources import FolderSource, Source, SubsetSource, masks_wor
 from novelette.errors import InputError
 
 NORMAL_FOLDERS = ("normal", "good")
+T = TypeVar("T")
 UNKNOWN = "unknown"  # the folder of pictures that belong to no class
 
 
@@ -263,13 +264,19 @@ def found_again(described: dict[str, Any], data_roots: Sequence[Path] = ()) -> t
     return described["source"], where if is_named(described["source"]) else unchosen(where)
 
 
-def pictures_of_the_fit(described: dict[str, Any] | None, data_roots: Sequence[Path] = ()) -> Selection | None:
-    """The normal pictures that `describe` described, or None when they are not at hand any more. Nothing is downloaded."""
+def pictures_of_the_fit(
+    described: dict[str, Any] | None, read: Callable[[Source], T], data_roots: Sequence[Path] = ()
+) -> tuple[Selection, T] | None:
+    """The normal pictures that `describe` described, and what `read` makes of them. Nothing is downloaded.
+
+    Returns: None when they are not at hand any more, or are now such that `read` refuses them.
+    """
     if described is None:
         return None
     source, where = found_again(described, data_roots)
     try:
-        return normal_pictures(source, replace(where, download=False))
+        chosen = normal_pictures(source, replace(where, download=False))
+        return chosen, read(chosen.source)
     except InputError:
         return None
 

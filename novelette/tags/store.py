@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
-from novelette.cards import TAGGER, read_card
+from novelette.cards import TAGGER, check_method, read_card
 from novelette.errors import InputError
 from novelette.files import check_folder
 from novelette.store import WEIGHTS, read_weights, write_folder
@@ -44,8 +44,7 @@ def save(tagger: Tagger, path: Path, *, force: bool = False, log: Path | None = 
 def load(path: Path) -> Tagger:
     """Read a tagger.   Raises: InputError when it is missing, damaged, foreign, or of a newer schema."""
     card = read_card(path, CARD, "a tagger", SCHEMA)
-    if card.get("method") not in METHODS:
-        raise InputError(f"{path} is of the method {card.get('method')!r}, which this novelette does not have")
+    check_method(path, card, METHODS)
     weights = read_weights(path, CARD, card)
     try:
         state, method = load_tensors(weights), METHODS[card["method"]]

@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 from classify.made import across, down, fitted, noisy, write_classes
 from fastapi.testclient import TestClient
 from pictures import assert_refused, write
+from PIL import Image
 
 from novelette import bundle, runtime
 from novelette.bench.page import text_of
 from novelette.classify import store
-from novelette.classify.export import export_classifier
+from novelette.classify.export import _pictures, export_classifier
 from novelette.cli import main
+from novelette.data.select import Where, describe
 from novelette.errors import InputError
 from novelette.serve.app import create_app
 
@@ -149,13 +152,17 @@ def test_a_classifier_and_its_teacher_are_measured_deployed(folder, tmp_path, mo
         (["score", "{clf}", "{new}"], "is a classifier: novelette classify predict and evaluate take it"),
         (["serve", "{clf}"], "is a classifier, and what serves is a bundle"),
         (["score", "{bundle}", "{new}", "--heatmaps", "{out}"], "cannot say where a picture is novel"),
+        (["evaluate", "{bundle}", "{new}", "-o", "{out}"], "is the bundle of a classifier: novelette classify predict takes it"),
     ],
 )
 def test_what_a_classifier_does_not_do_is_told_in_a_sentence(folder, tmp_path, capsys, argv, says):
     paths = {"clf": folder / "clf", "bundle": folder / "clf.bundle", "new": folder / "new", "out": tmp_path / "out"}
-    filled = [arg.format(**paths) for arg in argv]
-    if "--heatmaps" in filled:
-        assert main(filled) == 2
-        assert says in capsys.readouterr().err
-    else:
-        assert_refused(filled, tmp_path, capsys, says)
+    assert_refused([arg.format(**paths) for arg in argv], tmp_path, capsys, says)
+
+
+def test_a_grey_fit_whose_folder_has_a_picture_in_colour_by_now_is_compared_on_made_pictures(folder, tmp_path):
+    Image.new("RGB", (28, 28), "red").save(write_classes(tmp_path / "train", 5) / "plain" / "red.png")
+    classifier = store.load(folder / "clf")
+    described = describe(str(tmp_path / "train"), Where())
+    changed = replace(classifier, detector=replace(classifier.detector, provenance={"source": described}))
+    assert _pictures(changed, None).source == "made"

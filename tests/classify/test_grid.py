@@ -52,6 +52,12 @@ def grid(**changes):
     )
 
 
+def test_a_negative_seed_is_refused(tmp_path):
+    (tmp_path / "small.toml").write_text(FILE.replace("seeds = [0, 1]", "seeds = [0, -1]"))
+    with pytest.raises(InputError, match="seeds"):
+        read_grid(tmp_path / "small.toml")
+
+
 def test_pictures_are_drawn_in_turns_of_one_a_class():
     labels = np.array([0] * 50 + [1] * 50 + [2] * 3)
     taken = drawn(labels, 12, np.random.default_rng(0))
