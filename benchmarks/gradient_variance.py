@@ -26,6 +26,7 @@ from novelette.classify.drawing import drawn
 from novelette.classify.game import Turns
 from novelette.data.images import as_tensor
 from novelette.data.named import load_named
+from novelette.training import Run
 from novelette.words import seconds_words
 
 SETTINGS = {"pictures": 100, "epochs": 100, "stops": 10, "draws": 50}
@@ -41,9 +42,10 @@ def measured(images: torch.Tensor, labels: torch.Tensor, config: kdgan.Config, s
         tau = turns.temperature(turns.pretraining + epoch, config.temperature, config.last_temperature)
         return {"tau": tau, "gradients": gradients.look(nets, x, config, config.batch_size, tau, draws)}
 
-    run = gradients.Looking({begins[turns.pretraining + epoch]: epoch for epoch in epochs}, see, bar=True)
+    looking = gradients.Looking({begins[turns.pretraining + epoch]: epoch for epoch in epochs}, see)
+    run = Run(bar=True, before=looking)
     kdgan.fit(images, labels, config, classes=int(labels.max()) + 1, seed=seed, device=torch.device("cpu"), run=run)
-    return run.looks
+    return looking.looks
 
 
 def page(records: list[Record]) -> Made:

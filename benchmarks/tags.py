@@ -270,9 +270,9 @@ def variances(task: Task, settings: Settings) -> dict[str, Any]:
         tau = turns.temperature(config.pretraining + epoch, config.temperature, config.last_temperature)
         return {"tau": round(tau, 4), "gradients": gradients.look(nets, x, config, config.batch_size, tau, BATCHES)}
 
-    run = gradients.Looking(starts, see)
-    task.trained("kdgan", settings, run)
-    return {"draws": BATCHES, "config": config.model_dump(mode="json"), "looks": run.looks}
+    looking = gradients.Looking(starts, see)
+    task.trained("kdgan", settings, Run(before=looking))
+    return {"draws": BATCHES, "config": config.model_dump(mode="json"), "looks": looking.looks}
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """How far the gradients of KDGAN's classifier lie apart, its teacher's and its discriminator's (Figure 7, Eqs. 6 and 7)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from novelette.classify.algorithm import Game
 from novelette.classify.concrete import Estimator
 from novelette.classify.game import persuasion
 from novelette.classify.losses import distillation
-from novelette.training import Run
 from novelette.words import counted
 
 See = Callable[[Mapping[str, nn.Module], int], dict[str, Any]]  # of players, by name, and an epoch
@@ -54,12 +54,14 @@ def look(nets: Mapping[str, nn.Module], x: Tensor, a: Game, batch_size: int, tau
 
         ∇_c U = λ ∇_c L_AD + (1 - λ) ∇_c L_DS,   λ = α / (α + β)                                                  (Eq. 6)
 
-    Args: nets: c, t and d, in training.   x: all that they are shown in training, (N, ...).
+    Args: nets: c, t and d, in training; of each a copy is looked at, since BatchNorm averages what it sees.
+        x: all that they are shown in training, (N, ...).
     Returns: figures of L_DS, of L_AD by each estimator, and of both together, by name.
     """
-    c, weights, part = nets["c"], list(nets["c"].parameters()), a.alpha / (a.alpha + a.beta)
+    c, t, d = (copy.deepcopy(nets[name]) for name in "ctd")
+    weights, part = list(c.parameters()), a.alpha / (a.alpha + a.beta)
     with torch.no_grad():
-        f, g = nets["t"].eval()(x), nets["d"].eval()(x)
+        f, g = t.eval()(x), d.eval()(x)
     found = {name: Spread() for name in (DISTILLATION, *ADVERSARIAL, *(name + MIXED for name in ADVERSARIAL))}
     for _ in range(draws):
         i = torch.randperm(len(x), device=x.device)[:batch_size]
@@ -71,8 +73,6 @@ def look(nets: Mapping[str, nn.Module], x: Tensor, a: Game, batch_size: int, tau
             adversarial = _gradient(l, weights)
             found[name].add(adversarial)
             found[name + MIXED].add(part * adversarial + (1 - part) * distilled)
-    nets["t"].train()
-    nets["d"].train()
     return {name: spread.figures() for name, spread in found.items()}
 
 
@@ -80,23 +80,21 @@ def _gradient(l: Tensor, weights: Sequence[Tensor]) -> Tensor:
     return torch.cat([gradient.flatten() for gradient in torch.autograd.grad(l.mean(), weights, retain_graph=True)])
 
 
-class Looking(Run):
-    """A run that stops to look at its players, and leaves them and their random numbers as they were.
+class Looking:
+    """What stops before some steps of a Run to look at its players, and leaves their random numbers as they were.
 
     Attributes: epochs: what begins at a step, of the steps that are looked before.   looks: what was seen, in order.
     """
 
-    def __init__(self, epochs: Mapping[int, int], see: See, *, bar: bool = False) -> None:
-        super().__init__(bar=bar)
+    def __init__(self, epochs: Mapping[int, int], see: See) -> None:
         self.epochs, self.see, self.looks = dict(epochs), see, list[dict[str, Any]]()
 
-    def steps(self, total: int, parts: Mapping[str, HasState], *, seed: int, images: int = 1, **more: Any) -> Iterator[int]:
+    def __call__(self, step: int, parts: Mapping[str, HasState]) -> None:
+        if step not in self.epochs:
+            return
         nets = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
-        for step in super().steps(total, parts, seed=seed, images=images, **more):
-            if step in self.epochs:
-                with torch.random.fork_rng():
-                    self.looks.append({"epoch": self.epochs[step]} | self.see(nets, self.epochs[step]))
-            yield step
+        with torch.random.fork_rng():
+            self.looks.append({"epoch": self.epochs[step]} | self.see(nets, self.epochs[step]))
 
 
 def section(runs: Sequence[Record], of: str) -> Section:

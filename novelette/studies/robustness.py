@@ -56,20 +56,24 @@ def margin(detector: Detector) -> F:
 
 
 def gradient(f: F, x: Tensor) -> tuple[Tensor, Tensor]:
-    """f(x), (N,), and ∇f(x), the shape of x.   Raises: InputError where f has no gradient, or only zeros."""
+    """f(x), (N,), and ∇f(x), the shape of x.   Raises: InputError where f has no gradient."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         value = f(x)
         if not value.requires_grad:
             raise InputError("the scores of this detector have no gradient")
         (slope,) = torch.autograd.grad(value.sum(), x)
-    if not slope.any():
-        raise InputError("the gradient of this detector's scores is zero: its scores are steps")
     return value.detach(), slope
 
 
+def check_slope(f: F, x: Tensor) -> None:
+    """Raises: InputError where f has no gradient, or none but zeros at pictures x (N, ...)."""
+    if not gradient(f, x)[1].any():
+        raise InputError("the gradient of this detector's scores is zero: its scores are steps")
+
+
 def deepfool(f: F, x: Tensor, *, in_range: bool = False) -> Moved:
-    """DeepFool's perturbations of pictures x (N, ...), overshoot included.
+    """DeepFool's perturbations of pictures x (N, ...), overshoot included. Where f is flat, none crosses.
 
     Args: in_range: x + r is cut to [-1, 1] after each step, and pixels that have no room left take no part in the next.
     """

@@ -16,7 +16,7 @@ from novelette.data.select import Selection
 from novelette.data.sources import SubsetSource
 from novelette.detector import Detector
 from novelette.studies.page import Picture, Study
-from novelette.studies.robustness import F, Moved, as_picture, crosses, deepfool, fast_gradient, margin, norms, random_like
+from novelette.studies.robustness import F, Moved, as_picture, check_slope, crosses, deepfool, fast_gradient, margin, norms, random_like
 from novelette.words import shown
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def study(detector: Detector, selection: Selection, *, pictures: int, seed: int,
     f = margin(detector)
     drawn = np.sort(np.random.default_rng(seed).permutation(len(selection.source))[:pictures])
     x = as_tensor(load(SubsetSource(selection.source, drawn), detector.preprocessing).pixels)
+    check_slope(f, x[:BATCH])
     with torch.no_grad():
         novel = torch.cat([f(part) for part in x.split(BATCH)]) > 0
     found = [attacked(f, verdict, own) for verdict, own in (("normal", x[~novel]), ("novel", x[novel])) if len(own)]

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from novelette.bench.page import text_of
-from novelette.classify import gradients, kdgan
+from novelette.classify import gradients, kdgan, players
 from novelette.classify.gradients import ADVERSARIAL, DISTILLATION, MIXED, Spread
+from novelette.data.images import as_tensor
 from novelette.training import Run
 
 SPEC = importlib.util.spec_from_file_location("gradient_variance", Path(__file__).parents[2] / "benchmarks" / "gradient_variance.py")
@@ -61,10 +62,19 @@ def looks():
 
 def test_looking_changes_nothing():
     labels, given = torch.arange(20) % 3, {"classes": 3, "seed": 0, "device": torch.device("cpu")}
-    run = gradients.Looking({3: 0, 5: 1}, lambda nets, epoch: {"drawn": torch.rand(1)})
-    looked, plain = (kdgan.fit(IMAGES, labels, CONFIG, **given, run=r).classifier for r in (run, Run()))
-    assert [seen["epoch"] for seen in run.looks] == [0, 1]
+    looking = gradients.Looking({3: 0, 5: 1}, lambda nets, epoch: {"drawn": torch.rand(1)})
+    looked, plain = (kdgan.fit(IMAGES, labels, CONFIG, **given, run=r).classifier for r in (Run(before=looking), Run()))
+    assert [seen["epoch"] for seen in looking.looks] == [0, 1]
     assert all(torch.equal(a, b) for a, b in zip(looked.parameters(), plain.parameters(), strict=True))
+
+
+def test_players_that_are_looked_at_stay_as_they_are():
+    nets = dict(zip("ctd", players.initial(IMAGES, 3, ["resnet"] * 3, divide_widths=20, subtract_mean=False, seed=0), strict=True))
+    states = {name: {key: value.clone() for key, value in net.train().state_dict().items()} for name, net in nets.items()}
+    gradients.look(nets, as_tensor(IMAGES), CONFIG, 4, 0.5, 2)
+    for name, net in nets.items():
+        assert all(module.training for module in net.modules())
+        assert all(torch.equal(value, states[name][key]) for key, value in net.state_dict().items())  # BatchNorm's averages among them
 
 
 def test_every_gradient_is_seen_and_mixed_by_lambda(looks):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -155,7 +156,20 @@ def test_a_detector_without_a_threshold_or_without_a_gradient_is_refused(det, tm
     with pytest.raises(InputError, match="have no gradient"):
         deepfool(lambda x: torch.ones(len(x)), points((1.0, 0.0)))
     with pytest.raises(InputError, match="is zero"):
-        deepfool(lambda x: (0 * x).flatten(1).sum(1) + 1, points((1.0, 0.0)))
+        robustness.check_slope(lambda x: (0 * x).flatten(1).sum(1) + 1, points((1.0, 0.0)))
+
+
+def test_one_picture_at_which_the_score_is_flat_is_not_moved_and_the_others_are():
+    def cut_off(x):  # linear, but no more than 1
+        return linear(x).clamp_max(1)
+
+    x = points((1.0, -1.0), (0.5, 0.0))  # f = 1 with a slope of 0, and 0.5
+    robustness.check_slope(cut_off, x)
+    for attack in (deepfool, partial(deepfool, in_range=True), fast_gradient):
+        moved = attack(cut_off, x)
+        assert moved.crossed.tolist() == [False, True]
+        assert not attack(cut_off, x[:1]).crossed.any()
+        assert not attack(cut_off, x[:1]).r.isnan().any()
 
 
 def test_a_source_without_a_readable_picture_is_refused(det, tmp_path, capsys):
