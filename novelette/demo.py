@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 from novelette.cli import main
+from novelette.saying import say
 
 FOLDER = Path("demo")
+MARK = FOLDER / ".made-by-novelette-demo"  # the demo before this one may be replaced, and nothing else of that name
 NORMAL = "3"
 COMMANDS = (
     f"fit ede-gan digits --normal {NORMAL} -o {FOLDER}/teacher.det --widths 16 --steps 800",
@@ -20,7 +22,12 @@ COMMANDS = (
 
 def demo() -> int:
     """Run the commands, each shown before it runs. Returns: the first exit status that is not 0."""
+    if FOLDER.exists() and not MARK.exists():
+        say(f"the demo would replace {FOLDER.resolve()}, which is not of an earlier demo: move it away, or run the demo elsewhere")
+        return 2
     shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(exist_ok=True)
+    MARK.touch()
     print(f"The digit {NORMAL} is normal, every other digit is novel. The pictures are scikit-learn's, 8 x 8 px.")
     for command in COMMANDS:
         print(f"\n$ novelette {command}", flush=True)

@@ -2,12 +2,12 @@
 
 import errno
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from novelette.errors import InputError
 
@@ -15,15 +15,19 @@ from novelette.errors import InputError
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file beside `path` and move it there, so that nobody ever sees half of it.   Raises: OSError; `path` is then as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    new = _beside(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with new.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        os.replace(new, path)
     except BaseException:
-        os.unlink(name)
+        new.unlink(missing_ok=True)
         raise
+
+
+def _beside(path: Path) -> Path:
+    """A new hidden name in the folder of `path`. What `tempfile` makes is its owner's alone; what is made by this name, as the umask says."""
+    return path.absolute().with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
 def check_folder(path: Path, card: str, kind: str, *, force: bool) -> None:
@@ -57,15 +61,12 @@ def reason(error: OSError) -> str:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A new folder that takes the place of `path` once its block has ended well; if anything fails, `path` is as it was."""
-    beside: dict[str, Any] = {"prefix": f".{path.name}.", "dir": path.absolute().parent}
-    temporary: list[Path] = []
+    new, old = _beside(path), _beside(path)
     try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        temporary.append(new := Path(tempfile.mkdtemp(**beside)))
+        new.mkdir(parents=True)
         yield new
-        new.chmod(0o755)
         if path.exists():
-            temporary.append(old := Path(tempfile.mkdtemp(**beside)))
+            old.mkdir()
             try:
                 os.rename(path, old / path.name)
                 os.rename(new, path)
@@ -78,7 +79,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"cannot write {path}: {reason(error)}; nothing was changed there") from error
     finally:
-        for leftover in temporary:
+        for leftover in (new, old):
             if (leftover / path.name).exists() and not path.exists():  # the way back failed too: this is the only copy
                 continue
             shutil.rmtree(leftover, ignore_errors=True)

@@ -354,7 +354,7 @@ def test_training_whose_detector_finds_no_room_is_kept_for_resume(tmp_path, part
     det = tmp_path / "a.det"
     argv = ["fit", "ede-gan", str(parts), "-o", str(det), *GAN]
     with monkeypatch.context() as patched:
-        patched.setattr(tempfile, "mkdtemp", full)
+        patched.setattr(os, "rename", full)
         assert main(argv) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1

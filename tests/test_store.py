@@ -22,6 +22,7 @@ from novelette.cards import digest
 from novelette.data.images import Preprocessing, load
 from novelette.data.sources import ArraySource
 from novelette.errors import InputError
+from novelette.files import write_whole
 
 METHODS = {"knn": {"k": 3}, "ede-gan": {"widths": "2", "latent": 8, "steps": 3}}
 
@@ -159,9 +160,17 @@ def test_saving_over_a_detector_needs_force_and_leaves_no_file_of_the_old_one(de
     assert set(everything_in(tmp_path)) == {"a.det", "a.det/detector.json", "a.det/weights.safetensors"}
 
 
-def test_saving_makes_the_folders_above_and_others_may_read_it(detectors, tmp_path):
-    det = store.save(detectors["knn"], tmp_path / "some" / "where" / "a.det")
-    assert det.stat().st_mode & 0o755 == 0o755
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_who_may_read_what_is_written_is_as_the_umask_says(mask, detectors, tmp_path):
+    before = os.umask(mask)
+    try:
+        det = store.save(detectors["knn"], tmp_path / "some" / "where" / "a.det")
+        write_whole(tmp_path / "a.csv", "path,score\n")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (det.parent, det)} == {0o777 & ~mask}
+    assert {path.stat().st_mode & 0o777 for path in (*det.iterdir(), tmp_path / "a.csv")} == {0o666 & ~mask}
 
 
 def test_asking_whether_an_output_can_be_written_makes_nothing(tmp_path):
