@@ -14,10 +14,10 @@ import torch
 from novelette.errors import InputError
 from novelette.words import flat, names_words
 
-NAME = "checkpoint.pt"
+NAME, PART = "checkpoint.pt", "checkpoint.pt.part"
 OPTION = re.compile(r"^(config|distil|look|preprocessing)\.|^(?=seed$)")  # settings that have an option of their name
 WORDS = {
-    "pictures": "set of pictures",
+    "pictures": "set of training pictures",
     "classes": "set of classes",
     "labels": "set of labels",
     "tags": "vocabulary",
@@ -37,12 +37,11 @@ class HasState(Protocol):
 def write(folder: Path, step: int, settings: Mapping[str, Any], parts: Mapping[str, HasState]) -> None:
     """Replace a folder's checkpoint by one after `step` steps.   Raises: InputError when the disk says no."""
     state = {"step": step, "settings": json.dumps(settings, sort_keys=True)} | {name: part.state_dict() for name, part in parts.items()}
-    temporary = folder / f"{NAME}.part"
     content = io.BytesIO()
     torch.save(state, content)
     with told(folder):
-        temporary.write_bytes(content.getbuffer())
-        os.replace(temporary, folder / NAME)
+        (folder / PART).write_bytes(content.getbuffer())
+        os.replace(folder / PART, folder / NAME)
 
 
 def read(folder: Path, settings: Mapping[str, Any], parts: Mapping[str, HasState]) -> int:
@@ -64,14 +63,14 @@ def read(folder: Path, settings: Mapping[str, Any], parts: Mapping[str, HasState
 def check(folder: Path, settings: Mapping[str, Any]) -> None:
     """Refuse a folder's checkpoint, where there is one, if its run had others of these settings.   Raises: InputError."""
     if (folder / NAME).exists():
-        _, was, _ = _load(folder / NAME)
+        _, was, _ = _load(folder / NAME, mmap=True)  # its tensors are not read
         _refuse_another(folder, {name: was.get(name) for name in settings}, settings)
 
 
-def _load(path: Path) -> tuple[int, dict[str, Any], dict[str, Any]]:
-    """Step, settings, and all that a checkpoint holds."""
+def _load(path: Path, *, mmap: bool = False) -> tuple[int, dict[str, Any], dict[str, Any]]:
+    """Step, settings, and all that a checkpoint holds, on the CPU, wherever it was.   Args: mmap: read no tensor before it is used."""
     try:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
         return int(state["step"]), dict(json.loads(state["settings"])), state
     except Exception as error:
         raise InputError(f"the checkpoint {path} cannot be read ({type(error).__name__}): begin anew with --force") from error

@@ -160,7 +160,7 @@ def fit_gathered(
         config=recipe.config.model_dump(mode="json"),
         preprocessing=preprocessing.model_dump(mode="json"),
         seed=recipe.seed,
-        pictures=pictures.fingerprint,
+        pictures=fingerprint(pictures.training_hashes),
     )
     given: dict[str, Any] = {"labels": pictures.labels, "seed": recipe.seed, "device": device, "run": run}
     scorer = METHODS[recipe.method].fit(pictures.training, recipe.config, **given)
@@ -208,19 +208,29 @@ class Gathered:
         return torch.from_numpy(classes.repeat(self.loaded.pixels.shape[1]))
 
     @property
+    def training_hashes(self) -> NDArray[np.uint64]:
+        """Content hashes of the training pictures, (n,), in their order."""
+        return self.loaded.hashes[~self.calibrating]
+
+    @property
     def trained_on(self) -> NDArray[np.uint64]:
-        """Content hashes of the training pictures, ascending."""
-        return np.unique(self.loaded.hashes[~self.calibrating])
+        """Content hashes of the training pictures, each once, ascending."""
+        return np.unique(self.training_hashes)
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the set of pictures, whatever their order and names."""
-        return hashlib.sha256(np.sort(self.loaded.hashes).tobytes()).hexdigest()[:16]
+        """Of all pictures, those that train and those that calibrate."""
+        return fingerprint(self.loaded.hashes)
 
     @property
     def names(self) -> list[str]:
         """Of the readable pictures."""
         return [self.chosen.source.names[i] for i in self.loaded.indices]
+
+
+def fingerprint(hashes: NDArray[np.uint64]) -> str:
+    """A hash of pictures with these content hashes, (N,), whatever their order and names."""
+    return hashlib.sha256(np.sort(hashes).tobytes()).hexdigest()[:16]
 
 
 def gather(chosen: Selection, preprocessing: Preprocessing, *, bar: bool) -> Gathered:

@@ -38,11 +38,13 @@ class Watch:
 
     def state_dict(self) -> dict[str, Any]:
         """What was seen so far, for a checkpoint."""
-        return {"strikes": self.strikes, "since": self.since, "even": self.even, "even_since": self.even_since, "before": self.before}
+        names = ("strikes", "since", "even", "even_since", "before", "warnings")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict[str, Any], /) -> None:
         for name in self.state_dict():
             setattr(self, name, state[name])
+        self._note()
 
     def log(self, step: int, x: Tensor, x_hat: Tensor, losses: dict[str, Tensor], *, paired: bool = True) -> None:
         """Look at images and reconstructions (B, M * C, S, S) and losses (B * M,), and log the losses of the models that are well.
@@ -67,7 +69,7 @@ class Watch:
         """
         if len(x) == 1:  # two looks make a batch
             last, self.before = self.before or (x, x_hat), (x, x_hat)
-            x, x_hat = torch.cat([last[0], x]), torch.cat([last[1], x_hat])
+            x, x_hat = torch.cat([last[0].to(x), x]), torch.cat([last[1].to(x_hat), x_hat])  # a checkpoint's are on the CPU
         spread = x_hat.std(0).flatten(1).mean(1)
         collapsed = spread < 0.01 * x.std(0).flatten(1).mean(1)
         saturated = (x_hat.abs().clamp(max=1).mean((0, 2, 3, 4)) > 0.999) & (x.abs().mean((0, 2, 3, 4)) < 0.95)
@@ -111,6 +113,10 @@ class Watch:
     def _warn(self, kind: str, what: str | None) -> None:
         """Warn of something, or no longer."""
         self.warnings = {k: said for k, said in self.warnings.items() if k != kind} | ({kind: what} if what else {})
+        self._note()
+
+    def _note(self) -> None:
+        """Put the warnings where detector.json and records have them from."""
         self.run.notes.pop("warning", None)
         if self.warnings:
             self.run.notes["warning"] = "; ".join(self.warnings.values())

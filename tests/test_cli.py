@@ -237,7 +237,7 @@ def test_resume_refuses_other_settings_other_pictures_and_a_damaged_checkpoint(t
     for changed, says in (
         ([*argv, "--latent", "9"], "another --latent"),
         ([*argv, "--seed", "1"], "another --seed"),
-        (["fit", "ede-gan", str(others), *argv[3:]], "another set of pictures"),
+        (["fit", "ede-gan", str(others), *argv[3:]], "another set of training pictures"),
         (["fit", "knn", *argv[2:5]], "a.det.run holds a stopped run of ede-gan"),  # which has no steps to go on with
         (["fit", "vae", *argv[2:5]], "a.det.run holds a stopped run of ede-gan"),
     ):
@@ -250,6 +250,15 @@ def test_resume_refuses_other_settings_other_pictures_and_a_damaged_checkpoint(t
     os.truncate(checkpoint, 500)
     assert main([*argv, "--resume"]) == 2
     assert "checkpoint.pt cannot be read" in capsys.readouterr().err
+
+
+def test_resume_with_another_split_of_the_same_pictures_is_refused(tmp_path, parts, capsys, monkeypatch):
+    """It would calibrate on pictures that the stopped run has trained on."""
+    argv = ["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN]
+    with monkeypatch.context() as patched:
+        interrupt_at(3, patched)
+        assert main(argv) == 130
+    assert_refused([*argv, "--group-by", "[0-9]", "--resume"], tmp_path, capsys, "another set of training pictures")
 
 
 def test_a_stopped_run_that_would_replace_a_detector_goes_on_with_resume_alone(tmp_path, parts, gan, capsys, monkeypatch):

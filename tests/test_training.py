@@ -232,6 +232,34 @@ def test_a_damaged_checkpoint_is_refused_with_one_sentence(tmp_path, how):
     assert "\n" not in str(refused.value)
 
 
+def test_a_checkpoint_of_a_gpu_is_taken_up_where_there_is_none(tmp_path, monkeypatch):
+    one_picture = CONFIG.model_copy(update={"batch_size": 1})  # the watch keeps the last
+    expected = fit(Run(folder=tmp_path / "whole"), one_picture)
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.serialization.location_tag", lambda storage: "cuda:0")
+        at_step(patch, 12, lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(Interrupted):
+            fit(Run(folder=tmp_path / "parts"), one_picture)
+    again = Run(folder=tmp_path / "parts", resume=True)
+    again.begin()
+    assert same_weights(fit(again, one_picture), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
+@pytest.mark.parametrize("devices", [("cuda", "cpu"), ("cpu", "cuda")])
+def test_a_run_stopped_on_one_device_goes_on_on_another(devices, tmp_path, monkeypatch, often):
+    config = CONFIG.model_copy(update={"batch_size": 1})
+    first, second = ({"seed": 3, "device": torch.device(name)} for name in devices)
+    with monkeypatch.context() as patch:
+        at_step(patch, 12, lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(Interrupted):
+            ede_gan.fit(pictures(), config, run=Run(folder=tmp_path), **first)
+    run = Run(folder=tmp_path, resume=True)
+    assert ede_gan.fit(pictures(), config, run=run, **second).module() is not None
+    assert run.history[-1]["step"] == 30
+
+
 def test_a_run_in_a_thread_leaves_signals_alone():
     outcome = []
     thread = threading.Thread(target=lambda: outcome.append(fit(Run())))

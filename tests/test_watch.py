@@ -157,6 +157,16 @@ def test_a_watch_that_does_not_stop_warns_of_pictures_but_still_stops_at_a_loss_
         watch(999, {"d": torch.tensor([math.nan])}, watched()[:, None], watched()[:, None])
 
 
+def test_a_warning_outlives_the_watch_that_gave_it():
+    """As when a run has ended, and is taken up again since there was no room for its detector."""
+    watch, again = Watch(1, 1, Run(), stops=False), Watch(1, 1, Run(), stops=False)
+    look(watch, 12, one_picture())
+    again.load_state_dict(watch.state_dict())
+    assert again.run.notes == watch.run.notes != {}
+    look(again, 1, watched(), first=600)
+    assert again.run.notes == {}
+
+
 def test_of_made_pictures_the_log_has_the_variance_within_the_batch():
     watch = watch_of(1)
     made = watched() / 2

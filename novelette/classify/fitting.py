@@ -96,8 +96,7 @@ def fit(task: Task, source: Any, run: Run) -> Fitted:
         config=task.config.model_dump(mode="json"),
         preprocessing=preprocessing.model_dump(mode="json"),
         seed=task.seed,
-        pictures=pictures.fingerprint,
-        training=len(pictures.training),
+        pictures=fitting.fingerprint(pictures.training_hashes),
         classes=list(chosen.names),
         labels=hashlib.sha256(labels.numpy().tobytes()).hexdigest()[:16],
     )

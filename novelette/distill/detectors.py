@@ -14,7 +14,7 @@ from novelette.data.select import Where, describe, grouped_as, normal_pictures
 from novelette.detector import Detector
 from novelette.distill import progressive, scores
 from novelette.errors import InputError
-from novelette.fitting import Fitted, check_numbers, finish, gather, provenance, unseen
+from novelette.fitting import Fitted, check_numbers, fingerprint, finish, gather, provenance, unseen
 from novelette.methods.ede_gan import Scorer
 from novelette.training import Run, pick_device
 
@@ -69,7 +69,7 @@ def distil_detector(
         distil=config.model_dump(mode="json"),
         teacher=hashlib.sha256(tensor_bytes(teacher.scorer.state())).hexdigest()[:16],  # a checkpoint holds one that trains along
         seed=seed,
-        pictures=pictures.fingerprint,
+        pictures=fingerprint(pictures.training_hashes),
     )
     student, taught = module.distil(
         teacher.scorer, pictures.training, config, channels=channels, size=size, seed=seed, device=picked, run=run

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from novelette.calibrate import held_out
 from novelette.errors import InputError
+from novelette.fitting import fingerprint
 from novelette.metrics import mean_interval
 from novelette.tags import METHODS
 from novelette.tags.examples import Examples
@@ -77,8 +78,8 @@ def fit(recipe: Recipe, tagged: Tagged, run: Run) -> Fitted:
         tags=vocabulary,
         look=recipe.look.model_dump(mode="json"),
         network=title,
-        pictures=_hash(np.sort(seen.hashes[training]).tobytes()),
-        tagged=_hash(has[training].tobytes() + repr(texts).encode()),
+        pictures=fingerprint(seen.hashes[training]),
+        tagged=hashlib.sha256(has[training].tobytes() + repr(texts).encode()).hexdigest()[:16],
     )
     examples = Examples(seen.vectors[torch.from_numpy(training)], torch.from_numpy(has[training]), texts)
     scorer = METHODS[recipe.method].fit(examples, recipe.config, seed=recipe.seed, device=device, run=run)
@@ -98,10 +99,6 @@ def fit(recipe: Recipe, tagged: Tagged, run: Run) -> Fitted:
     )
     unreadable = {tagged.source.names[i]: why for i, why in seen.unreadable.items()}
     return Fitted(tagger, int((~kept).sum()), int((kept & ~training).sum()), sum(not text for text in texts), unreadable)
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

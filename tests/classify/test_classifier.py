@@ -316,6 +316,19 @@ def test_resuming_with_other_names_or_labels_is_refused(tmp_path):
         resume()
 
 
+def test_resuming_with_another_split_of_the_same_pictures_is_refused(tmp_path, monkeypatch):
+    """As another --group-by may give, with as many pictures of each class: it would calibrate on some that the run before trained on."""
+    folder = write_classes(tmp_path / "set")
+
+    def resume(first):
+        monkeypatch.setattr("novelette.calibrate.held_out", lambda hashes, groups: np.arange(len(hashes)) % 5 == first)
+        return fit(Task("plain", METHODS["plain"].TINY, false_alarm_rate=0.2), folder, Run(tmp_path / "run", resume=True))
+
+    resume(0)
+    with pytest.raises(InputError, match="was started with another set of training pictures:"):
+        resume(1)
+
+
 @pytest.mark.parametrize(
     ("argv", "says"),
     [

@@ -310,8 +310,15 @@ def test_resume_refuses_another_teacher_other_settings_and_other_pictures(tmp_pa
     assert_refused([*distill(three, out), "--resume", "--w-1", "2"], tmp_path, capsys, "another --w-1:")
     assert_refused([*distill(three, out), "--resume", "--seed", "2"], tmp_path, capsys, "another --seed:")
     argv = [word if word != "3" or distill(three, out)[i - 1] != "--normal" else "4" for i, word in enumerate(distill(three, out))]
-    assert_refused([*argv, "--resume"], tmp_path, capsys, "another set of pictures:")
+    assert_refused([*argv, "--resume"], tmp_path, capsys, "another set of training pictures:")
     assert main(distill(three, out, "--resume")) == 0
+
+
+def test_resume_with_another_split_of_the_same_pictures_is_refused(teacher, tmp_path):
+    folder = write(tmp_path / "parts", ALL)
+    distil_detector(teacher, folder, Where(group_by="[0-9]+"), QUICK, Run(tmp_path / "run"), device="cpu")  # each picture by itself
+    with pytest.raises(InputError, match="was started with another set of training pictures"):
+        distil_detector(teacher, folder, Where(group_by="[0-9]"), QUICK, Run(tmp_path / "run", resume=True), device="cpu")
 
 
 @pytest.mark.parametrize("saving", ["s.det", "s.det.teacher"])
