@@ -73,7 +73,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
 }
 
 
-TRAIN = ("torch", "sklearn", "scipy", "safetensors", "matplotlib", "pooch", "joblib", "onnx", "onnxscript")
+TRAIN = ("torch", "sklearn", "scipy", "safetensors", "matplotlib", "filelock", "pooch", "joblib", "onnx", "onnxscript")
 SERVE = ("fastapi", "starlette", "uvicorn", "httptools", "python_multipart", "prometheus_client")
 EXTRAS = {name: extra for extra, names in (("train", TRAIN), ("serve", SERVE)) for name in names}  # which brings what is not there
 

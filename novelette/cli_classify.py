@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from novelette.arguments import NO_CLASS_SETS, ClassSetOptions, Flag, Output, SourceName, as_dataclass, given_settings, methods_usage, parse
-from novelette.cli_train import replaces, replaces_beside, saved, trained
+from novelette.cli_train import replaces, replaces_beside, saved, training
 from novelette.errors import InputError
 from novelette.saying import STOPPED, say, skipped
 
@@ -74,28 +74,29 @@ def fit(args: Sequence[str]) -> int:
             resume: go on where a stopped run of the same command was.
             force: replace a classifier that is there, and the work of a stopped run.
         """
+        from novelette import work
         from novelette.classify import store
         from novelette.classify.fitting import Task
         from novelette.classify.fitting import fit as fit_task
         from novelette.settings import validated
-        from novelette.store import remove_work, work_folder
 
         config = validated(config_type, given_settings(settings, args))
         task = Task(args[0], config, pictures, size, channels, frame, seed, device, false_alarm_rate, sets.where())
-        beside, work = store.beside(output), work_folder(output)
+        beside, folder = store.beside(output), work.folder_of(output)
         replacing, replacing_beside = (may(output, resume, force) for may in (replaces, replaces_beside))
         store.check_output(beside, force=replacing_beside)
-        fitted = trained(output, resume, force, lambda run: fit_task(task, source, run), store.check_output)
-        if fitted is None:
-            return STOPPED
-        if fitted.teacher is not None:
-            saved(lambda log: store.save(fitted.teacher, beside, force=replacing_beside, log=log), work)
-        elif replacing_beside:
-            store.remove(beside)  # of the run that is replaced
-        saved(lambda log: store.save(fitted.classifier, output, force=replacing, log=log), work)
-        remove_work(work)
-        _tell(fitted, output, beside)
-        return skipped(fitted.unreadable, fitted.source)
+        with training(output, resume, force, store.check_output) as run:
+            fitted = fit_task(task, source, run)
+            teacher = fitted.teacher
+            if teacher is not None:
+                saved(lambda log: store.save(teacher, beside, force=replacing_beside, log=log), folder)
+            elif replacing_beside:
+                store.remove(beside)  # of the run that is replaced
+            saved(lambda log: store.save(fitted.classifier, output, force=replacing, log=log), folder)
+            work.remove(folder)
+            _tell(fitted, output, beside)
+            return skipped(fitted.unreadable, fitted.source)
+        return STOPPED
 
     return parse(command, args[1:], f"classify fit {args[0]}")
 

@@ -77,7 +77,7 @@ def fit(args: Sequence[str]) -> int:
             resume: go on where a stopped run of the same command was.
             force: replace a tagger that is there, and the work of a stopped run.
         """
-        from novelette.cli_train import replaces, trained
+        from novelette.cli_train import replaces, training
         from novelette.settings import validated
         from novelette.tags import store
         from novelette.tags.fitting import Recipe
@@ -93,8 +93,9 @@ def fit(args: Sequence[str]) -> int:
         replacing = replaces(output, resume, force)
         store.check_output(output, force=replacing)
         tagged = read(source, data_root)
-        fitted = trained(output, resume, force, lambda run: fit_tagger(recipe, tagged, run), store.check_output)
-        return STOPPED if fitted is None else _keep(fitted, output, replacing)
+        with training(output, resume, force, store.check_output) as run:
+            return _keep(fit_tagger(recipe, tagged, run), output, replacing)
+        return STOPPED
 
     return parse(command, args[1:], f"tag fit {args[0]}")
 
@@ -175,14 +176,14 @@ TAG: dict[str, Callable[..., int]] = {"fit": fit, "suggest": suggest, "evaluate"
 
 def _keep(fitted: Any, output: Path, force: bool) -> int:
     """Save a fitted tagger, say what was found, and give the exit status."""
+    from novelette import work
     from novelette.cli_train import saved
-    from novelette.store import remove_work, work_folder
     from novelette.tags import store
     from novelette.words import counted, seconds_words
 
-    work = work_folder(output)
-    saved(lambda log: store.save(fitted.tagger, output, force=force, log=log), work)
-    remove_work(work)
+    folder = work.folder_of(output)
+    saved(lambda log: store.save(fitted.tagger, output, force=force, log=log), folder)
+    work.remove(folder)
     of, tags = fitted.tagger.provenance, counted(len(fitted.tagger.vocabulary), "tag")
     took = seconds_words(of["seconds"])
     print(f"{output}: {fitted.tagger.method} fitted on {counted(of['n_training'], 'picture')} and {tags} in {took}")

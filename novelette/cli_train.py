@@ -1,9 +1,10 @@
 """The commands that train: fit and distill. Their settings are those of a method, so they are parsed when they are called."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
@@ -11,7 +12,8 @@ from novelette.arguments import NO_SETS, Flag, Output, SetOptions, SourceName, a
 from novelette.errors import InputError
 from novelette.saying import STOPPED, found_words, missing_words, say, skipped, threshold_words
 
-FORCED = "forced"  # stands in the work of a stopped run that was told --force
+if TYPE_CHECKING:
+    from novelette.training import Run
 
 
 def fit(args: Sequence[str]) -> int:
@@ -69,8 +71,9 @@ def fit(args: Sequence[str]) -> int:
         config = configured(args[0], given_settings(settings, args), paper=paper)
         recipe = Recipe(args[0], config, size, channels, frame, tiles, seed, device, false_alarm_rate, sets.where())
         replacing = replaces(output, resume, force)
-        fitted = trained(output, resume, force, lambda run: fit_recipe(recipe, source, run), check_output)
-        return STOPPED if fitted is None else _keep(fitted, output, f"{args[0]} fitted", replacing)
+        with training(output, resume, force, check_output) as run:
+            return _keep(fit_recipe(recipe, source, run), output, f"{args[0]} fitted", replacing)
+        return STOPPED
 
     return parse(command, args[1:], f"fit {args[0]}")
 
@@ -115,7 +118,7 @@ def distill(args: Sequence[str]) -> int:
             resume: go on where a stopped run of the same command was.
             force: replace a detector that is there, and the work of a stopped run.
         """
-        from novelette import store
+        from novelette import store, work
         from novelette.distill import progressive
         from novelette.distill.detectors import distil_detector, way
         from novelette.fitting import adjusted
@@ -132,19 +135,18 @@ def distill(args: Sequence[str]) -> int:
         if isinstance(config, progressive.Config) and config.trains_teacher():
             store.check_output(beside, force=replacing_beside)
 
-        def train(run: Any) -> Any:
-            return distil_detector(loaded, source, sets.where(), config, run, seed=seed, device=device, false_alarm_rate=false_alarm_rate)
-
-        distilled = trained(output, resume, force, train, store.check_output)
-        if distilled is None:
-            return STOPPED
-        if distilled.teacher is not None:
-            saved(lambda log: store.save(distilled.teacher, beside, force=replacing_beside, log=log), store.work_folder(output))
-        status = _keep(distilled.student, output, "student distilled", replacing)
-        if distilled.teacher is None and replacing:
-            store.remove(beside)  # of the run that is replaced
-        print("\n".join(table(distilled.student.detector.describe(), loaded.describe())))
-        return status
+        options: dict[str, Any] = {"seed": seed, "device": device, "false_alarm_rate": false_alarm_rate}
+        with training(output, resume, force, store.check_output) as run:
+            distilled = distil_detector(loaded, source, sets.where(), config, run, **options)
+            taught = distilled.teacher
+            if taught is not None:
+                saved(lambda log: store.save(taught, beside, force=replacing_beside, log=log), work.folder_of(output))
+            status = _keep(distilled.student, output, "student distilled", replacing)
+            if taught is None and replacing:
+                store.remove(beside)  # of the run that is replaced
+            print("\n".join(table(distilled.student.detector.describe(), loaded.describe())))
+            return status
+        return STOPPED
 
     return parse(command, args, "distill")
 
@@ -160,57 +162,55 @@ def _way(args: Sequence[str]) -> ModuleType:
 
 def replaces(output: Path, resume: bool, force: bool) -> bool:
     """Whether what stands at `output` may be replaced: --force says so, or said so of the stopped run that --resume goes on with."""
-    from novelette import store
+    from novelette import work
 
-    return force or (resume and (store.work_folder(output) / FORCED).exists())
+    return force or (resume and work.was_forced(work.folder_of(output)))
 
 
 def replaces_beside(output: Path, resume: bool, force: bool) -> bool:
     """The same of the teacher beside `output`, which a run that --resume goes on with may have saved already."""
-    from novelette import checkpoint, store
+    from novelette import work
 
-    return force or (resume and (store.work_folder(output) / checkpoint.NAME).exists())
+    return force or (resume and work.waits(work.folder_of(output)))
 
 
-def trained(output: Path, resume: bool, force: bool, train: Callable[[Any], Any], check_output: Callable[..., None]) -> Any:
-    """What `train(run)` returns; None when a person stopped it, with the work kept beside `output`.
+@contextmanager
+def training(output: Path, resume: bool, force: bool, check_output: Callable[..., None]) -> "Iterator[Run]":
+    """The run of a block that trains and saves, with its work beside `output`. Ctrl-C ends the block, and the work is kept.
 
     Args: check_output: that refuses an `output` that cannot be written.
-    Raises: InputError before any work when `output` cannot be written, or the work of another run would be lost.
+    Raises: InputError before any work when `output` cannot be written, another process is at work on it, or the work of another run would
+        be lost.
     """
-    from novelette import checkpoint, store
+    from novelette import work
     from novelette.training import Diverged, Interrupted, Run
 
     replacing = replaces(output, resume, force)
     check_output(output, force=replacing)
-    work = store.work_folder(output)
-    waiting = (work / checkpoint.NAME).exists()
-    if resume and not waiting:
-        say(f"there is no stopped run at {work}: beginning one")
-    if waiting and not (resume or force):
-        raise InputError(f"{work} holds the work of a stopped run: give --resume to go on with it, or --force to begin anew")
-    try:
-        return train(Run(work, resume=resume, bar=True))
-    except Interrupted as stopped:
-        if replacing:
-            (work / FORCED).touch()
-        else:
-            (work / FORCED).unlink(missing_ok=True)
-        say(f"{stopped}; the work is kept in {work}: give the same command with --resume to go on")
-        return None
-    except Diverged:
-        store.remove_work(work)  # a checkpoint on the way to nowhere
-        raise
+    folder = work.folder_of(output)
+    with work.held(folder):
+        if resume and not work.waits(folder):
+            say(f"there is no stopped run at {folder}: beginning one")
+        if work.waits(folder) and not (resume or force):
+            raise InputError(f"{folder} holds the work of a stopped run: give --resume to go on with it, or --force to begin anew")
+        work.keep_forced(folder, replacing)
+        try:
+            yield Run(folder, resume=resume, bar=True)
+        except Interrupted as stopped:
+            say(f"{stopped}; the work is kept in {folder}: give the same command with --resume to go on")
+        except Diverged:
+            work.remove(folder)  # a checkpoint on the way to nowhere
+            raise
 
 
 def _keep(fitted: Any, output: Path, did: str, force: bool) -> int:
     """Save a fitted detector, say what was found, and give the exit status."""
-    from novelette import store
+    from novelette import store, work
     from novelette.words import counted, seconds_words
 
-    work = store.work_folder(output)
-    saved(lambda log: store.save(fitted.detector, output, force=force, log=log), work)
-    store.remove_work(work)
+    folder = work.folder_of(output)
+    saved(lambda log: store.save(fitted.detector, output, force=force, log=log), folder)
+    work.remove(folder)
     detector = fitted.detector
     seen, took = detector.provenance["n_training"], seconds_words(detector.provenance["seconds"])
     print(f"{output}: {did} on {counted(seen, 'picture')} and calibrated on {len(detector.calibration):,} others in {took}")
@@ -219,11 +219,12 @@ def _keep(fitted: Any, output: Path, did: str, force: bool) -> int:
     return skipped(fitted.unreadable, fitted.source)
 
 
-def saved(save: Callable[[Path], Any], work: Path) -> None:
-    """`save(log)`, with the log of its `work`. Raises: InputError that says how to go on from that work."""
+def saved(save: Callable[[Path], Any], folder: Path) -> None:
+    """`save(log)`, with the log of a work `folder`. Raises: InputError that says how to go on from that work."""
+    from novelette import work
     from novelette.store import LOG
 
     try:
-        save(work / LOG)
+        save(folder / LOG)
     except InputError as error:
-        raise InputError(f"{error}; make room, then give the same command with --resume" if work.exists() else str(error)) from error
+        raise InputError(f"{error}; make room, then give the same command with --resume" if work.waits(folder) else str(error)) from error

@@ -26,7 +26,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def _beside(path: Path) -> Path:
-    """A new hidden name in the folder of `path`. What `tempfile` makes is its owner's alone; what is made by this name, as the umask says."""
+    """A new hidden name in the folder of `path`. What `tempfile` makes is its owner's alone; what has this name, as the umask says."""
     return path.absolute().with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 

@@ -32,9 +32,7 @@ __all__ = [
     "method_of",
     "read",
     "remove",
-    "remove_work",
     "save",
-    "work_folder",
     "write",
 ]
 
@@ -157,13 +155,3 @@ def remove(path: Path) -> None:
     """Remove a detector; anything else that stands there stays."""
     if (path / CARD).is_file():
         shutil.rmtree(path)
-
-
-def work_folder(output: Path) -> Path:
-    """Where the log and checkpoints of the run stand that is to become `output`."""
-    return output.with_name(output.name + ".run")
-
-
-def remove_work(folder: Path) -> None:
-    """Remove the log and checkpoints of a run whose detector is saved."""
-    shutil.rmtree(folder, ignore_errors=True)
