@@ -1,13 +1,26 @@
-"""AUROCs by class and seed, their means and spreads, and Markdown tables of them."""
+"""Figures of records: whether they are there, AUROCs by class and seed, their means and spreads, and Markdown tables of them."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from novelette.errors import InputError
 
 Record = dict[str, Any]
 Figures = dict[str, dict[int, float]]  # by class and seed
+
+
+def check(record: Record, shape: type[BaseModel], run: str, path: Path) -> None:
+    """Raises: InputError that names a record, by its `run`, that lacks something of `shape`, or has something else in its place."""
+    try:
+        shape.model_validate(record)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise InputError(f"{path}: the record of {run} is damaged at {where!r}: delete its line and run the bench again") from error
 
 
 def figures_of(records: Iterable[Record], figure: Callable[[Record], float | None]) -> Figures:

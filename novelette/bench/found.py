@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
-from novelette.bench.cells import Record
+from novelette.bench.cells import Record, check
 from novelette.bench.measures import asked
 from novelette.bench.printed import Printed, printed
 from novelette.bench.runs import Bench, Records, Run, current, expand, read_bench
@@ -135,7 +135,7 @@ def _found(bench: Bench, results: Path, tables: Printed) -> Found:
         mine = mine or current(bench, str(title), runs, records)
     for record in mine:
         if "error" not in record:
-            _check(record, file.path)
+            check(record, Shape, f"{record['label']}, {record['normal']}, seed {record['seed']}", file.path)
     keys = {record["key"] for record in mine}
     have = {record["normal"] for record in mine}
     classes = [normal for normal in dict.fromkeys(run.normal for run in runs) if normal in have]
@@ -154,13 +154,3 @@ def _lacking(bench: Bench, runs: Sequence[Run], records: Sequence[Record]) -> di
         if field not in record
     )
     return dict(Counter(found))
-
-
-def _check(record: Record, path: Path) -> None:
-    """Raises: InputError that names a record that lacks something, or has something else in its place."""
-    try:
-        Shape.model_validate(record)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        run = f"{record['label']}, {record['normal']}, seed {record['seed']}"
-        raise InputError(f"{path}: the record of {run} is damaged at {where!r}: delete its line and run the bench again") from error

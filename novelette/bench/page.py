@@ -1,6 +1,7 @@
 """Pages: what the records of one bench, or of several, show. Reading what is there, putting the sections together, writing the files."""
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,8 +84,7 @@ def make(name: str, benchmarks: Path, results: Path) -> Made:
     else:
         parts = [("", [sets(some)])]
         for found in some:
-            sections = [replace(s, plots=tuple(replace(p, name=f"{found.bench.name}-{p.name}") for p in s.plots)) for s in _sections(found)]
-            parts.append((found.bench.title, sections))
+            parts.append((found.bench.title, told_apart(_sections(found), found.bench.name)))
         title, text = page.title, page.text
     return Made(name, title, text, parts, origins(every, benchmarks.name, name))
 
@@ -107,6 +107,11 @@ def read_page(name: str, benchmarks: Path) -> Page:
 
 def _sections(found: Found) -> list[Section]:
     return [section for make_section in SECTIONS if (section := make_section(found)) is not None]
+
+
+def told_apart(sections: Sequence[Section], bench: str) -> list[Section]:
+    """Sections of one of several benches, whose plots are files with its name in theirs."""
+    return [replace(s, plots=tuple(replace(p, name=f"{bench}-{p.name}") for p in s.plots)) for s in sections]
 
 
 def text_of(made: Made, *, figures: bool) -> str:

@@ -5,9 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
-from novelette.bench.cells import Record
+from novelette.bench.cells import Record, check
 from novelette.bench.printed import published
 from novelette.bench.runs import Records, current
 from novelette.classify.grid import CELL, FIGURE, Entry, Grid, expand, read_grid
@@ -107,20 +107,10 @@ def left(path: Path, results: Path) -> Left:
         found = of_records(grid, current(grid, str(title), runs, records))
         if found.records:
             for record in found.good:
-                _check(record, results / f"{grid.name}.jsonl")
+                check(record, Shape, f"{record['label']}, seed {record['seed']}", results / f"{grid.name}.jsonl")
             return found
     return Left(grid, [], len(runs))
 
 
 def of_records(grid: Grid, records: list[Record]) -> Left:
     return Left(grid, records, len(grid.classifiers) * len(grid.seeds))
-
-
-def _check(record: Record, path: Path) -> None:
-    """Raises: InputError that names a record that lacks something, or has something else in its place."""
-    try:
-        Shape.model_validate(record)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        run = f"{record['label']}, seed {record['seed']}"
-        raise InputError(f"{path}: the record of {run} is damaged at {where!r}: delete its line and run the bench again") from error

@@ -1,21 +1,19 @@
 """What a bench of classifiers left, as a page: accuracies beside the printed ones, courses over epochs, sweeps of a setting."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from novelette.bench.cells import Record, markdown, mean, std
 from novelette.bench.figures import Line, Lines
-from novelette.bench.origins import each
-from novelette.bench.page import Made, read_page
+from novelette.bench.origins import Origin, each, ending, made, nothing
+from novelette.bench.page import Made, read_page, told_apart
 from novelette.bench.printed import published
 from novelette.bench.sections import Section
 from novelette.classify.grid import Entry, Grid, is_grid
 from novelette.classify.left import PUBLISHED, Left, left, of_records
 from novelette.errors import InputError
-from novelette.words import seconds_words
 
 Points = dict[float, tuple[float, float]]  # mean and standard deviation, by x
 
@@ -38,8 +36,7 @@ def make(name: str, benchmarks: Path, results: Path) -> Made:
         return Made(name, page.title or some[0].grid.title, page.text, [("", sections(some[0]))], origins(every, benchmarks.name, name))
     parts = [("", beside(some))]
     for found in some:
-        own = [replace(s, plots=tuple(replace(p, name=f"{found.grid.name}-{p.name}") for p in s.plots)) for s in sections(found)]
-        parts.append((found.grid.title, own))
+        parts.append((found.grid.title, told_apart(sections(found), found.grid.name)))
     return Made(name, page.title, page.text, parts, origins(every, benchmarks.name, name))
 
 
@@ -204,29 +201,17 @@ def _value(found: Left, entry: Entry, name: str) -> float:
 
 def origins(every: Sequence[Left], folder: str, name: str) -> str:
     """The end of a page: where its figures come from, as the records say."""
-    blocks = [
-        "## Where these figures come from",
-        f"`novelette table {name} -o docs/results` made this page from the records in `results/`, and trained nothing.",
-    ]
-    for found in every:
-        blocks.append("\n".join([f"**{found.grid.title}** (`novelette bench {folder}/{found.grid.name}.toml`)", "", *_lines(found)]))
-        if found.failures:
-            blocks.append("\n".join(["Failed:", "", *(f"- {line}" for line in found.failures)]))
-    return "\n\n".join(blocks)
+    return ending(name, folder, [Origin(f.grid.title, f.grid.name, _lines(f), f.failures) for f in every])
 
 
 def _lines(found: Left) -> list[str]:
     good = found.good
     if not good:
-        return [f"- none of its {found.runs} runs has a record yet; the command makes them"]
-    days = sorted({record["created"][:10] for record in good})
-    versions = {f"{name} {version}" for record in good for name, version in record["versions"].items()}
-    took, when = seconds_words(sum(float(record["fit_seconds"]) for record in good)), dict.fromkeys((days[0], days[-1]))
+        return nothing(found.runs)
     return [
         f"- runs: {len(good)} of {found.runs}; seeds {each(good, 'seed')}",
         f"- data: {each(good, 'data')}, {found.grid.size} px; images that train, are held out, and test: "
         + ", ".join(f"{n:,}" for n in good[0]["split"].values()),
         f"- on: {each(good, 'device')}; threads a run: {each(good, 'threads')}",
-        f"- training: {took} in all, on {' to '.join(when)}",
-        f"- commits: {each(good, 'commit')}; versions: {', '.join(sorted(versions))}",
+        *made(good),
     ]
