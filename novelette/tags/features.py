@@ -1,18 +1,21 @@
 """What a perceptual network sees in pictures: a vector a picture, worked out once for the same pixels and kept in the work folder."""
 
+import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from joblib import Memory
 from numpy.typing import NDArray
 from pydantic import BaseModel, model_validator
 from torch import Tensor
 
+from novelette.checkpoint import told
 from novelette.data.images import Preprocessing, as_tensor, stream
 from novelette.data.sources import Source
+from novelette.files import write_whole
 from novelette.methods.feature_knn import FORWARD, Seeing
 from novelette.perceptual import Name, Perceptual, load, with_its_layer
 from novelette.progress import progress
@@ -64,20 +67,36 @@ def see(source: Source, look: Look, seeing: Seeing, title: str, *, work: Path | 
     Args: title: of the network's weights.   work: a folder in which vectors are kept by the pixels that they are of, or looked up.
     Raises: InputError when no picture can be read.
     """
-    remembered = vectors_of if work is None else Memory(work, verbose=0).cache(vectors_of, ignore=["seeing"])
     unreadable: dict[int, str] = {}
     indices, vectors, hashes = [], [], []
     with progress("features", len(source), shown=bar) as show:
         for chunk in stream(source, look.preprocessing(), chunk_size=CHUNK, unreadable=unreadable):
-            vectors.append(remembered(chunk.pixels[:, 0], f"{title} {look.layer}", seeing))
+            pixels = chunk.pixels[:, 0]
+            vectors.append(vectors_of(pixels, seeing) if work is None else kept(pixels, f"{title} {look.layer}", seeing, work))
             indices.append(chunk.indices)
             hashes.append(chunk.hashes)
             show(int(chunk.indices[-1]) + 1)
     return Seen(np.concatenate(indices), torch.from_numpy(np.concatenate(vectors)), np.concatenate(hashes), unreadable)
 
 
-def vectors_of(pixels: NDArray[np.uint8], network: str, seeing: Seeing) -> NDArray[np.float32]:
-    """Pictures (n, 3, S, S) to vectors (n, F).   Args: network: what tells vectors of different networks apart where they are kept."""
+def kept(pixels: NDArray[np.uint8], network: str, seeing: Seeing, folder: Path) -> NDArray[np.float32]:
+    """`vectors_of`, looked up in a folder, or kept there.   Args: network: what tells vectors of different networks apart.
+
+    Raises: InputError when the disk says no.
+    """
+    path = folder / f"{hashlib.sha256(repr((network, pixels.shape)).encode() + pixels.tobytes()).hexdigest()[:16]}.npy"
+    try:
+        vectors: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):  # not there, or no array
+        vectors, content = vectors_of(pixels, seeing), io.BytesIO()
+        np.save(content, vectors, allow_pickle=False)
+        with told(folder):
+            write_whole(path, content.getvalue())
+    return vectors
+
+
+def vectors_of(pixels: NDArray[np.uint8], seeing: Seeing) -> NDArray[np.float32]:
+    """Pictures (n, 3, S, S) to vectors (n, F)."""
     device = next(seeing.parameters()).device
     with torch.inference_mode():
         return torch.cat([seeing(as_tensor(part, device)) for part in torch.from_numpy(pixels).split(FORWARD)]).cpu().numpy()

@@ -25,6 +25,7 @@ from novelette.tags.tagger import Tagger
 from novelette.tags.vocabulary import Kind, choose, incidence
 from novelette.training import Run, pick_device
 from novelette.words import counted
+from novelette.work import VECTORS
 
 FEWEST_PICTURES = 10
 FEWEST_TELLING = 6  # pictures: with five, all on one side are chance at 1 / 2^4 = 6 %
@@ -62,7 +63,7 @@ def fit(recipe: Recipe, tagged: Tagged, run: Run) -> Fitted:
     """Train on four fifths of tagged pictures, chosen by their contents, or on all.   Raises: InputError."""
     began, device = time.monotonic(), pick_device(recipe.device)
     seeing, title = loaded(recipe.look)
-    seen = see(tagged.source, recipe.look, seeing.to(device), title, work=run.folder and run.folder / "vectors", bar=run.bar)
+    seen = see(tagged.source, recipe.look, seeing.to(device), title, work=run.folder and run.folder / VECTORS, bar=run.bar)
     kept = np.ones(len(seen.hashes), bool) if recipe.everything else ~held_out(seen.hashes)
     of_kept = [tagged.tags[i] for i in seen.indices[kept]]
     vocabulary = choose(of_kept, recipe.vocabulary, recipe.vocabulary_size, recipe.seed)

@@ -1,10 +1,16 @@
 """Vectors of pictures: their mean over positions, by content, and each picture for itself."""
 
+import errno
+import os
+import pickle
+
 import numpy as np
+import pytest
 import torch
 
 from novelette.data.images import as_tensor, prepare
 from novelette.data.sources import ArraySource
+from novelette.errors import InputError
 from novelette.tags import features
 from novelette.tags.features import Look, loaded, see
 
@@ -36,6 +42,36 @@ def test_vectors_of_the_same_pixels_are_looked_up(tmp_path, monkeypatch):
         see(ArraySource(pictures(3)), LOOK, seeing, "other", work=tmp_path),
     ):
         assert not other.vectors.any()
+
+
+class Evil:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('code from a file ran')",)
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "pickle", "pickled array"])
+def test_vectors_that_were_damaged_are_worked_out_again_and_no_pickle_is_read(how, tmp_path):
+    seeing, title = loaded(LOOK)
+    first = see(ArraySource(pictures(3)), LOOK, seeing, title, work=tmp_path)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    if how == "pickled array":
+        np.save(path, np.array([Evil()], object), allow_pickle=True)
+    else:
+        path.write_bytes({"truncated": whole[:-1], "empty": b"", "pickle": pickle.dumps(Evil())}[how])
+    assert torch.equal(see(ArraySource(pictures(3)), LOOK, seeing, title, work=tmp_path).vectors, first.vectors)
+    assert path.read_bytes() == whole
+
+
+def test_vectors_that_find_no_room_are_told(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    seeing, title = loaded(LOOK)
+    with pytest.raises(InputError, match="no space left on device; make room"):
+        see(ArraySource(pictures(3)), LOOK, seeing, title, work=tmp_path)
+    assert not any(tmp_path.iterdir())
 
 
 def test_vectors_do_not_depend_on_the_chunks(monkeypatch):
