@@ -43,6 +43,7 @@ def drift(
     from novelette.charts import drift_chart
     from novelette.data.sources import open_source
     from novelette.drift import ODDS, course_of
+    from novelette.predictions import without_rank
 
     refuse_negative("--seed", seed)
     outputs.check(output, endings=(".svg",), force=force)
@@ -50,6 +51,8 @@ def drift(
     if len(loaded.calibration) == 0:
         raise InputError(f"{detector} has no calibration to compare with: novelette calibrate gives a detector one, then export it anew")
     predictions = loaded.predict(open_source(source), bar=True)
+    if wrong := without_rank(predictions.score, predictions.names):
+        raise InputError(f"{wrong}: leave the picture out, or fit the detector anew")
     course = course_of(predictions.score, loaded.calibration, seed=seed)
     print(json.dumps(course.to_json()) if json_ else course.sentence(predictions.names))
     if output is not None:

@@ -18,7 +18,7 @@ from novelette.data.images import load
 from novelette.data.select import Where, grouped_as, labelled_pictures
 from novelette.detector import Detector
 from novelette.errors import InputError
-from novelette.fitting import unseen
+from novelette.fitting import calibrating_scores, unseen
 from novelette.metrics import share_interval
 from novelette.progress import progress
 from novelette.words import counted
@@ -75,7 +75,7 @@ def calibrate_by_cost(
     with progress("read", len(chosen.source), shown=bar) as show:
         loaded = load(chosen.source, detector.preprocessing, progress=show)
     fresh = unseen(detector, chosen, loaded)
-    scores, is_novel = detector.score_pixels(loaded.pixels[fresh]), chosen.labels[loaded.indices][fresh] == 1
+    scores, is_novel = calibrating_scores(detector, chosen, loaded, fresh), chosen.labels[loaded.indices][fresh] == 1
     normal, novel = np.sort(scores[~is_novel].astype(np.float64)), scores[is_novel]
     if not len(normal) or not len(novel):
         kind = "novel" if len(normal) else "normal"

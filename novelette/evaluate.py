@@ -14,6 +14,7 @@ from novelette.calibrate import with_mates
 from novelette.data.images import Preprocessing, as_tensor, stream
 from novelette.data.sources import Source
 from novelette.errors import InputError
+from novelette.predictions import without_rank
 
 NEIGHBOURS = 5  # k of both kNNs, as in the published comparisons
 BLOCK = 256  # images that a kNN sees at a time
@@ -148,12 +149,15 @@ def evaluate(
         groups: (N,), where pictures of one number show the same thing; None where each stands alone.
         kinds: the name of each picture's kind, N; None where they are not known.
         seed: of the bootstrap.   progress: called with the number of pictures done.
-    Raises: InputError if the labels do not fit the pictures, or no picture can be read.
+    Raises: InputError if the labels do not fit the pictures, no picture can be read, or a score is not finite.
     """
     labels = np.asarray(labels).astype(np.int64)
     if labels.shape != (len(source),) or not np.isin(labels, (0, 1)).all():
         raise InputError(f"{len(source)} pictures need as many labels, 0 (normal) or 1 (novel), and {labels.size} were given")
     scored = _score_once(detector, source, knns(train), progress)
+    names = tuple(source.names[i] for i in scored.indices)
+    if wrong := without_rank(scored.scores["detector"], names):
+        raise InputError(f"{wrong}: leave the picture out, or fit the detector anew")
     labels = labels[scored.indices]
     n_normal, n_novel = int((labels == 0).sum()), int((labels == 1).sum())
     groups = None if groups is None else groups[scored.indices]
@@ -161,7 +165,7 @@ def evaluate(
     notes = _notes(train, n_normal, n_novel, int(seen), groups is not None, detector.threshold)
     figures = _figures(scored, labels, detector.threshold, seed)
     return Evaluation(
-        names=tuple(source.names[i] for i in scored.indices),
+        names=names,
         indices=scored.indices,
         scores=scored.scores["detector"],
         labels=labels,

@@ -23,10 +23,11 @@ from novelette.data.sources import Source
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.methods import METHODS
+from novelette.predictions import without_rank
 from novelette.progress import progress
 from novelette.saying import missing_words
 from novelette.settings import validated
-from novelette.training import Run, pick_device
+from novelette.training import Diverged, Run, pick_device
 from novelette.words import choice_words, counted
 
 FEWEST_PICTURES = 10
@@ -248,10 +249,13 @@ def gather(chosen: Selection, preprocessing: Preprocessing, *, bar: bool) -> Gat
 
 
 def finish(detector: Detector, pictures: Gathered, device: torch.device, fresh: NDArray[np.bool_] | None = None) -> Fitted:
-    """Calibrate a detector that has just been trained, on the pictures held out (or `fresh`, (N,)), and look at its own pictures."""
+    """Calibrate a detector that has just been trained, on the pictures held out (or `fresh`, (N,)), and look at its own pictures.
+
+    Raises: Diverged as `calibrating_scores` does.
+    """
     loaded, calibrating = pictures.loaded, pictures.calibrating
     detector.to(device)
-    held_out_scores = detector.score_pixels(loaded.pixels[calibrating])
+    held_out_scores = calibrating_scores(detector, pictures.chosen, loaded, calibrating)
     calibration = held_out_scores if fresh is None else held_out_scores[fresh[calibrating]]
     own_scores = detector.score_pixels(loaded.pixels[~calibrating], own=True)
     detector = detector.to(torch.device("cpu")).recalibrated(calibration, detector.false_alarm_rate)
@@ -310,9 +314,19 @@ def calibrate_detector(
     if not fresh.any():
         raise InputError(f"{chosen.title}: the detector was trained on every one of these pictures; calibrate on others")
     unreadable = {chosen.source.names[i]: why for i, why in loaded.unreadable.items()}
-    changed = detector.recalibrated(detector.score_pixels(loaded.pixels[fresh]), false_alarm_rate)
+    changed = detector.recalibrated(calibrating_scores(detector, chosen, loaded, fresh), false_alarm_rate)
     kept = {name: value for name, value in changed.provenance.items() if name != "cost"}  # of the pictures that calibrated it before
     return replace(changed, provenance=kept), unreadable
+
+
+def calibrating_scores(detector: Detector, chosen: Selection | Labelled, loaded: Loaded, which: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Scores of those of the loaded pictures, (N,), that are to calibrate, (n,).   Raises: Diverged when one is not finite."""
+    scores = detector.score_pixels(loaded.pixels[which])
+    if wrong := without_rank(scores, [chosen.source.names[i] for i in loaded.indices[which]]):
+        raise Diverged(
+            f"{wrong}, and calibrates nothing: fit anew with a lower --learning-rate or another --seed, or leave the picture out"
+        )
+    return scores
 
 
 def unseen(detector: Detector, chosen: Selection | Labelled, loaded: Loaded) -> NDArray[np.bool_]:

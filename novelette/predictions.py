@@ -1,5 +1,6 @@
 """What a detector or a classifier says of pictures, whether torch computed it or a bundle's graph."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,3 +30,9 @@ class Predictions:
     def label(self) -> list[str]:
         """The most probable class of each picture; [] where nothing is said of classes."""
         return [] if self.probability is None else [self.classes[k] for k in self.probability.argmax(1)]
+
+
+def without_rank(scores: NDArray[np.floating], names: Sequence[str]) -> str | None:
+    """What is said of the first score that is not finite, of (N,): it can be compared with no other. None where all are finite."""
+    strange = np.flatnonzero(~np.isfinite(scores))
+    return f"the score of {names[strange[0]]} is {scores[strange[0]]}, which cannot be compared" if len(strange) else None

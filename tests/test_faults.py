@@ -19,6 +19,7 @@ from PIL import Image
 from novelette import store, work
 from novelette.cards import digest
 from novelette.cli import main
+from novelette.detector import Detector
 from novelette.training import Run
 
 GAN = ("--widths", "2", "--latent", "8", "--steps", "4")
@@ -494,6 +495,36 @@ def test_disk_that_fills_while_heat_maps_or_a_report_are_written_is_told(tmp_pat
     assert err.count("\n") == 1
     assert "report" in err
     assert everything_in(tmp_path / "maps") == everything_in(tmp_path / "report") == {}
+
+
+@pytest.fixture
+def one_infinite(monkeypatch):
+    """Every detector gives the last of the pictures that it sees together a score of infinity."""
+    score = Detector.score_pixels
+
+    def strange(self, pixels, **own):
+        scores = score(self, pixels, **own)
+        scores[-1] = np.inf
+        return scores
+
+    monkeypatch.setattr(Detector, "score_pixels", strange)
+
+
+@pytest.mark.usefixtures("one_infinite")
+def test_a_score_that_is_not_finite_ends_no_command_in_a_traceback_and_its_picture_is_named(tmp_path, det, parts, capsys):
+    labelled = write_labelled(tmp_path / "labelled", 3)
+    asked = ["--miss-cost", "2", "--novel-prior", "0.1"]
+    for argv, name in (
+        (["evaluate", str(det), str(labelled)], "novel/02.png"),
+        (["drift", str(det), str(labelled / "novel")], "02.png"),
+        (["calibrate", str(det), str(labelled / "novel")], "02.png"),
+        (["calibrate", str(det), str(labelled), *asked], "novel/02.png"),
+        (["fit", "knn", str(parts), "-o", str(tmp_path / "a.det")], ".png"),
+        (["fit", "ede-gan", str(parts), "-o", str(tmp_path / "a.det"), *GAN], ".png"),  # nor is there work to resume
+        (["distill", str(det), str(parts), "-o", str(tmp_path / "a.det"), "--widths", "2", "--steps", "2"], ".png"),
+        (["classify", "fit", "plain", str(labelled), "-o", str(tmp_path / "a.clf"), "--divide-widths", "16", "--epochs", "1"], ".png"),
+    ):
+        assert_refused(argv, tmp_path, capsys, f"{name} is inf, which cannot be compared", "leave the picture out")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")

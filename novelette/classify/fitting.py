@@ -117,7 +117,7 @@ def fit(task: Task, source: Any, run: Run) -> Fitted:
             seed=task.seed,
             provenance=whence,
         )
-        calibration = detector.to(device).score_pixels(pictures.loaded.pixels[pictures.calibrating])
+        calibration = fitting.calibrating_scores(detector.to(device), chosen, pictures.loaded, pictures.calibrating)
         return Classifier(detector.recalibrated(calibration, task.false_alarm_rate), player, chosen.names).to(torch.device("cpu"))
 
     a = task.config

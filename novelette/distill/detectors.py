@@ -14,7 +14,7 @@ from novelette.data.select import Where, describe, grouped_as, normal_pictures
 from novelette.detector import Detector
 from novelette.distill import progressive, scores
 from novelette.errors import InputError
-from novelette.fitting import Fitted, check_numbers, fingerprint, finish, gather, provenance, unseen
+from novelette.fitting import Fitted, calibrating_scores, check_numbers, fingerprint, finish, gather, provenance, unseen
 from novelette.methods.ede_gan import Scorer
 from novelette.training import Run, pick_device
 
@@ -89,4 +89,5 @@ def distil_detector(
         return Distilled(fitted, None)
     along = teacher.provenance | {"trained_along": config.model_dump(mode="json") | {"pictures": pictures.fingerprint, "seed": seed}}
     moved = replace(teacher, scorer=taught, trained_on=trained_on, provenance=along).to(torch.device("cpu"))
-    return Distilled(fitted, moved.recalibrated(moved.score_pixels(pictures.loaded.pixels[fresh]), teacher.false_alarm_rate))
+    calibration = calibrating_scores(moved, pictures.chosen, pictures.loaded, fresh)
+    return Distilled(fitted, moved.recalibrated(calibration, teacher.false_alarm_rate))
