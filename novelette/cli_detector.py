@@ -39,8 +39,8 @@ def calibrate(
         force: replace a detector that stands at -o.
     """
     from novelette import store
+    from novelette.calibrating import calibrate_detector
     from novelette.costs import calibrate_by_cost, cost_words
-    from novelette.fitting import calibrate_detector
     from novelette.words import counted
 
     by_cost = miss_cost is not None or novel_prior is not None

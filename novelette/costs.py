@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from novelette.calibrating import calibrating_scores, unseen
 from novelette.data.images import load
 from novelette.data.select import Where, grouped_as, labelled_pictures
 from novelette.detector import Detector
 from novelette.errors import InputError
-from novelette.fitting import calibrating_scores, unseen
 from novelette.metrics import share_interval
 from novelette.progress import progress
 from novelette.words import counted

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from novelette import bundle, calibrate, metrics
 from novelette.accounting import batch_for, in_turns
 from novelette.bundle import Bundle, Card, Quantized, Speed
+from novelette.calibrating import unseen
 from novelette.data.framing import uncut
 from novelette.data.images import load
 from novelette.data.select import Selection, labelled_pictures, normal_pictures, pictures_of_the_fit
@@ -24,7 +25,6 @@ from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.export import card_of, compared, to_onnx
 from novelette.export_check import where_given
-from novelette.fitting import unseen
 from novelette.quantize import layers, quantized
 from novelette.runtime import Runtime
 from novelette.words import counted

@@ -18,12 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from novelette.calibrating import unseen
 from novelette.data.images import load
 from novelette.data.select import pictures_of_the_fit
 from novelette.data.sources import open_source
 from novelette.detector import Detector, Scorer
 from novelette.errors import InputError
-from novelette.fitting import unseen
 from novelette.methods import METHODS
 
 SAME = 1e-4  # relative: two computations of one score

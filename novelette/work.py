@@ -19,7 +19,7 @@ VECTORS = "vectors"  # a folder: what a network saw in the pictures of a tagger
 
 def folder_of(output: Path) -> Path:
     """Where the run works that is to become `output`."""
-    return output.with_name(output.name + ".run")
+    return output.parent / f"{output.name}.run"
 
 
 def waits(folder: Path) -> bool:

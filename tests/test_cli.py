@@ -284,6 +284,12 @@ def test_a_stopped_run_that_was_to_replace_nothing_replaces_nothing(tmp_path, pa
     assert_refused([*argv, "--resume"], tmp_path, capsys, "a.det exists", "--force")
 
 
+@pytest.mark.parametrize("output", [".", "..", "/"])
+def test_resume_with_an_output_that_is_no_name_is_refused(output, parts, capsys):
+    assert main(["fit", "knn", str(parts), "-o", output, "--resume"]) == 2
+    assert f"novelette: {output} exists" in capsys.readouterr().err
+
+
 def test_resume_says_when_there_is_nothing_to_go_on_with(tmp_path, parts, capsys):
     assert main(["fit", "knn", str(parts), "-o", str(tmp_path / "a.det"), "--resume"]) == 0
     assert f"there is no stopped run at {tmp_path / 'a.det.run'}: beginning one" in capsys.readouterr().err

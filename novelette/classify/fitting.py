@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from novelette import calibrate, fitting
+from novelette.calibrating import calibrating_scores
 from novelette.classify import METHODS
 from novelette.classify.certainty import Scorer
 from novelette.classify.classifier import Classifier
@@ -117,7 +118,7 @@ def fit(task: Task, source: Any, run: Run) -> Fitted:
             seed=task.seed,
             provenance=whence,
         )
-        calibration = fitting.calibrating_scores(detector.to(device), chosen, pictures.loaded, pictures.calibrating)
+        calibration = calibrating_scores(detector.to(device), chosen, pictures.loaded, pictures.calibrating)
         return Classifier(detector.recalibrated(calibration, task.false_alarm_rate), player, chosen.names).to(torch.device("cpu"))
 
     a = task.config

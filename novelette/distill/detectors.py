@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from safetensors.torch import save as tensor_bytes
 
+from novelette.calibrating import calibrating_scores, unseen
 from novelette.data.select import Where, describe, grouped_as, normal_pictures
 from novelette.detector import Detector
 from novelette.distill import progressive, scores
 from novelette.errors import InputError
-from novelette.fitting import Fitted, calibrating_scores, check_numbers, fingerprint, finish, gather, provenance, unseen
+from novelette.fitting import Fitted, check_numbers, fingerprint, finish, gather, provenance
 from novelette.methods.ede_gan import Scorer
 from novelette.training import Run, pick_device
 

@@ -14,6 +14,7 @@ from pictures import assert_refused, checks, everything_in, fitted, stripes, wri
 
 import novelette
 from novelette import calibrate, saying, store
+from novelette.calibrating import calibrate_detector
 from novelette.cli import main
 from novelette.data.images import load
 from novelette.data.select import Where
@@ -21,7 +22,6 @@ from novelette.data.sources import open_source
 from novelette.distill.detectors import distil_detector
 from novelette.distill.progressive import TINY
 from novelette.errors import InputError
-from novelette.fitting import calibrate_detector
 from novelette.methods import ede_gan
 from novelette.training import Run
 
