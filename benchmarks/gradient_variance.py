@@ -8,22 +8,21 @@ to results/gradient-variance.jsonl, leaves out what has one, and makes the page 
 
 import argparse
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from novelette.bench.cells import Record
 from novelette.bench.engine import prepared
 from novelette.bench.origins import each
 from novelette.bench.page import Made, write
 from novelette.bench.stamps import append, commit, read, stamp
-from novelette.classify import gradients, kdgan
+from novelette.classify import algorithm, gradients, kdgan
 from novelette.classify.drawing import drawn
-from novelette.classify.game import Turns
+from novelette.classify.game import Turns, enter
+from novelette.classify.pictures import Pictures
 from novelette.data.images import as_tensor
 from novelette.data.named import load_named
 from novelette.training import Run
@@ -34,17 +33,16 @@ SETTINGS = {"pictures": 100, "epochs": 100, "stops": 10, "draws": 50}
 
 def measured(images: torch.Tensor, labels: torch.Tensor, config: kdgan.Config, seed: int, stops: int, draws: int) -> list[dict[str, Any]]:
     """What is seen at so many epochs of a game on uint8 images (N, C, S, S)."""
-    turns, x = Turns(len(images), config, seed), as_tensor(images)
-    begins = [0, *turns.ends()]
-    epochs = sorted({round(epoch) for epoch in np.linspace(0, config.epochs - 1, stops)})
+    turns, x, pictures = Turns(len(images), config, seed), as_tensor(images), Pictures(images, config, seed)
+    playing = enter((config.classifier, config.teacher, config.teacher), images, int(labels.max()) + 1, config, seed, images.device)
 
-    def see(nets: Mapping[str, nn.Module], epoch: int) -> dict[str, Any]:
+    def see(epoch: int) -> dict[str, Any]:
         tau = turns.temperature(turns.pretraining + epoch, config.temperature, config.last_temperature)
-        return {"tau": tau, "gradients": gradients.look(nets, x, config, config.batch_size, tau, draws)}
+        return {"tau": tau, "gradients": gradients.look([p.net for p in playing], x, config, config.batch_size, tau, draws)}
 
-    looking = gradients.Looking({begins[turns.pretraining + epoch]: epoch for epoch in epochs}, see)
-    run = Run(bar=True, before=looking)
-    kdgan.fit(images, labels, config, classes=int(labels.max()) + 1, seed=seed, device=torch.device("cpu"), run=run)
+    epochs = {round(epoch) for epoch in np.linspace(0, config.epochs - 1, stops)}
+    looking = gradients.Looking(pictures, turns.pretraining, epochs, see)
+    algorithm.kdgan(*playing, looking, labels.__getitem__, turns, config, Run(bar=True), seed=seed)
     return looking.looks
 
 

@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from novelette.bench.stamps import append, commit, stamp
 from novelette.bench.stamps import read as read_lines
-from novelette.classify import gradients
+from novelette.classify import algorithm, gradients
 from novelette.classify.game import Turns
-from novelette.tags import METHODS
+from novelette.tags import METHODS, kdgan
 from novelette.tags.examples import Examples
 from novelette.tags.features import Look, loaded, see
 from novelette.tags.players import Sights
@@ -262,16 +261,17 @@ def varying(photographs: Photographs, best: Mapping[str, tuple[str, Settings]], 
 
 def variances(task: Task, settings: Settings) -> dict[str, Any]:
     """What is seen before each epoch of the game."""
-    config = METHODS["kdgan"].Config(**settings)
-    turns, x = Turns(len(task.examples), config, task.seed), Sights(task.examples, CPU, texts=True).x
-    starts = {step: epoch for epoch, step in enumerate(turns.ends()[config.pretraining - 1 : -1])}
+    config, examples = kdgan.Config(**settings), task.examples
+    turns, sights = Turns(len(examples), config, task.seed), Sights(examples, CPU, texts=True)
+    playing = kdgan.players(examples, sights, config, task.seed)
 
-    def see(nets: Mapping[str, nn.Module], epoch: int) -> dict[str, Any]:
+    def look(epoch: int) -> dict[str, Any]:
         tau = turns.temperature(config.pretraining + epoch, config.temperature, config.last_temperature)
-        return {"tau": round(tau, 4), "gradients": gradients.look(nets, x, config, config.batch_size, tau, BATCHES)}
+        seen = gradients.look([p.net for p in playing], sights.x, config, config.batch_size, tau, BATCHES)
+        return {"tau": round(tau, 4), "gradients": seen}
 
-    looking = gradients.Looking(starts, see)
-    task.trained("kdgan", settings, Run(before=looking))
+    looking = gradients.Looking(sights, config.pretraining, range(config.epochs), look)
+    algorithm.kdgan(*playing, looking, sights.truth, turns, config, Run(), seed=task.seed)
     return {"draws": BATCHES, "config": config.model_dump(mode="json"), "looks": looking.looks}
 
 

@@ -1,4 +1,4 @@
-"""What training loops need besides batches: a step of descent, seeds, checkpoints, the log and the progress bar. No Trainer.
+"""What training loops need besides batches: a step of descent, seeds, checkpoints, the log and the progress bar. No Trainer, no hooks.
 
 A loop is resumable bit for bit because nothing random lives between steps: the order of the images is a function of (seed, epoch), and
 `Run.steps` seeds torch from (seed, step) before each step. A checkpoint is then the weights, the optimizers' moments and the step.
@@ -70,7 +70,6 @@ class Run:
         failed: of models stacked into one program, which diverged, and how.
         notes: what detector.json and records say of the fit beside its settings, such as whose weights a pretrained network has.
         also: what a checkpoint holds besides a method's own parts, by name.
-        before: called with each step, before it, and the parts: a study that looks at networks in training, and leaves them as they are.
     """
 
     folder: Path | None = None
@@ -84,7 +83,6 @@ class Run:
     failed: dict[int, Exception] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     also: dict[str, HasState] = field(default_factory=dict)
-    before: Callable[[int, Mapping[str, HasState]], None] | None = None
     _losses: str = ""
     _last: int = -1
 
@@ -125,8 +123,6 @@ class Run:
                     self._save(step, parts)
                     saved_at = time.monotonic()
                 torch.manual_seed(_mix(seed, step))
-                if self.before:
-                    self.before(step, parts)
                 yield step
                 if scorers and step + 1 in self.snapshot_steps:
                     self.keep(step + 1, [scorer.state() for scorer in scorers()])

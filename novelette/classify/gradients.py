@@ -1,7 +1,7 @@
 """How far the gradients of KDGAN's classifier lie apart, its teacher's and its discriminator's (Figure 7, Eqs. 6 and 7)."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,13 @@ from torch import Tensor, nn
 from novelette.bench.cells import Record, markdown
 from novelette.bench.figures import Line, Lines
 from novelette.bench.sections import Section
-from novelette.checkpoint import HasState
 from novelette.classify.algorithm import Game
 from novelette.classify.concrete import Estimator
-from novelette.classify.game import persuasion
+from novelette.classify.game import Sights, persuasion
 from novelette.classify.losses import distillation
 from novelette.words import counted
 
-See = Callable[[Mapping[str, nn.Module], int], dict[str, Any]]  # of players, by name, and an epoch
+See = Callable[[int], dict[str, Any]]  # in an epoch of the game
 
 DISTILLATION, MIXED = "distillation", ", mixed with distillation"
 ADVERSARIAL: dict[str, tuple[Estimator, bool]] = {  # by name: the estimator, and whether rewards have a baseline
@@ -49,7 +48,7 @@ class Spread:
         return {"variance": variance, "squared_norm": max(float(self.mean.square().sum()) - variance / self.n, 0.0)}
 
 
-def look(nets: Mapping[str, nn.Module], x: Tensor, a: Game, batch_size: int, tau: float, draws: int) -> dict[str, dict[str, float]]:
+def look(nets: Sequence[nn.Module], x: Tensor, a: Game, batch_size: int, tau: float, draws: int) -> dict[str, dict[str, float]]:
     """The spread of C's gradient of each loss over batches, dropout and labels, at players that stand still.
 
         ∇_c U = λ ∇_c L_AD + (1 - λ) ∇_c L_DS,   λ = α / (α + β)                                                  (Eq. 6)
@@ -58,7 +57,7 @@ def look(nets: Mapping[str, nn.Module], x: Tensor, a: Game, batch_size: int, tau
         x: all that they are shown in training, (N, ...).
     Returns: figures of L_DS, of L_AD by each estimator, and of both together, by name.
     """
-    c, t, d = (copy.deepcopy(nets[name]) for name in "ctd")
+    c, t, d = (copy.deepcopy(net) for net in nets)
     weights, part = list(c.parameters()), a.alpha / (a.alpha + a.beta)
     with torch.no_grad():
         f, g = t.eval()(x), d.eval()(x)
@@ -81,20 +80,32 @@ def _gradient(l: Tensor, weights: Sequence[Tensor]) -> Tensor:
 
 
 class Looking:
-    """What stops before some steps of a Run to look at its players, and leaves their random numbers as they were.
+    """What players are shown, and a look at the players before the first move of some epochs; their random numbers are left as they were.
 
-    Attributes: epochs: what begins at a step, of the steps that are looked before.   looks: what was seen, in order.
+    Attributes: looks: what was seen, in order.
     """
 
-    def __init__(self, epochs: Mapping[int, int], see: See) -> None:
-        self.epochs, self.see, self.looks = dict(epochs), see, list[dict[str, Any]]()
+    def __init__(self, sights: Sights, pretraining: int, epochs: Collection[int], see: See) -> None:
+        """Args: pretraining: its epochs, which `at` counts too.   epochs: of the game, from 0, that `see` is to look in."""
+        self.sights, self.pretraining, self.see = sights, pretraining, see
+        self.looks = list[dict[str, Any]]()
+        self._left = set(epochs)
 
-    def __call__(self, step: int, parts: Mapping[str, HasState]) -> None:
-        if step not in self.epochs:
-            return
-        nets = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
-        with torch.random.fork_rng():
-            self.looks.append({"epoch": self.epochs[step]} | self.see(nets, self.epochs[step]))
+    @property
+    def device(self) -> torch.device:
+        return self.sights.device
+
+    def at(self, epoch: int, index: Tensor) -> Tensor:
+        """Those of `index`, (B,) int64, as they are in an epoch: (B, ...)."""
+        if (now := epoch - self.pretraining) in self._left:
+            self._left.remove(now)
+            with torch.random.fork_rng():
+                self.looks.append({"epoch": now} | self.see(now))
+        return self.sights.at(epoch, index)
+
+    def all(self, epoch: int) -> list[Tensor]:
+        """All of them in an epoch, in order, in chunks."""
+        return self.sights.all(epoch)
 
 
 def section(runs: Sequence[Record], of: str) -> Section:

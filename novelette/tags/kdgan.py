@@ -7,7 +7,7 @@ import torch
 
 from novelette.classify import algorithm
 from novelette.classify.concrete import Estimator
-from novelette.classify.game import Turns
+from novelette.classify.game import Player, Turns
 from novelette.classify.losses import Distance
 from novelette.classify.recipe import Who
 from novelette.settings import setting
@@ -44,7 +44,11 @@ TINY = Config(**QUICK, width=16, reading_rate=1e-2)
 def fit(examples: Examples, config: Config, *, seed: int, device: torch.device, run: Run) -> Scorer:
     """Train by Algorithm 1, p_u(y|x) the same for all tags of a picture.   Raises: InputError when there is no text."""
     a, sights = config, Sights(examples, device, texts=True)
-    c, t, d = classifier(examples, sights, a, seed), reader(examples, sights, a, seed, 1), reader(examples, sights, a, seed, 2)
-    turns = Turns(len(examples), a, seed)
+    turns, (c, t, d) = Turns(len(examples), a, seed), players(examples, sights, a, seed)
     algorithm.kdgan(c, t, d, sights, sights.truth, turns, a, run, seed=seed)
     return kept(a, c)
+
+
+def players(examples: Examples, sights: Sights, a: Config, seed: int) -> tuple[Player, Player, Player]:
+    """Classifier, teacher and discriminator with initial weights."""
+    return classifier(examples, sights, a, seed), reader(examples, sights, a, seed, 1), reader(examples, sights, a, seed, 2)

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from novelette.bench.page import text_of
-from novelette.classify import gradients, kdgan, players
+from novelette.classify import algorithm, gradients, kdgan, players
+from novelette.classify.game import Turns, enter
 from novelette.classify.gradients import ADVERSARIAL, DISTILLATION, MIXED, Spread
+from novelette.classify.pictures import Pictures
 from novelette.data.images import as_tensor
 from novelette.training import Run
 
@@ -61,20 +63,36 @@ def looks():
 
 
 def test_looking_changes_nothing():
-    labels, given = torch.arange(20) % 3, {"classes": 3, "seed": 0, "device": torch.device("cpu")}
-    looking = gradients.Looking({3: 0, 5: 1}, lambda nets, epoch: {"drawn": torch.rand(1)})
-    looked, plain = (kdgan.fit(IMAGES, labels, CONFIG, **given, run=r).classifier for r in (Run(before=looking), Run()))
-    assert [seen["epoch"] for seen in looking.looks] == [0, 1]
+    labels, turns = torch.arange(20) % 3, Turns(20, CONFIG, 0)
+
+    def trained(see):
+        playing = enter((CONFIG.classifier, CONFIG.teacher, CONFIG.teacher), IMAGES, 3, CONFIG, 0, torch.device("cpu"))
+        looking = gradients.Looking(Pictures(IMAGES, CONFIG, 0), CONFIG.pretraining, {0, 1}, lambda epoch: see(playing))
+        algorithm.kdgan(*playing, looking, labels.__getitem__, turns, CONFIG, Run(), seed=0)
+        return looking.looks, playing[0].net
+
+    looks, looked = trained(lambda playing: {"drawn": torch.rand(1), "weights": [p.clone() for p in playing[0].net.parameters()]})
+    plain = kdgan.fit(IMAGES, labels, CONFIG, classes=3, seed=0, device=torch.device("cpu"), run=Run()).classifier
     assert all(torch.equal(a, b) for a, b in zip(looked.parameters(), plain.parameters(), strict=True))
+    assert [seen["epoch"] for seen in looks] == [0, 1]
+    first, second = (seen["weights"] for seen in looks)
+    assert not all(torch.equal(a, b) for a, b in zip(first, second, strict=True))  # an epoch of the game lies between
+
+
+def test_a_look_comes_before_the_first_move_of_its_epoch_alone():
+    looking = gradients.Looking(Pictures(IMAGES, CONFIG, 0), 2, [1, 3], lambda epoch: {})
+    counts = [(looking.at(epoch, torch.arange(4)), len(looking.looks))[1] for epoch in (0, 1, 1, 2, 3, 3, 4, 5, 5)]
+    assert counts == [0, 0, 0, 0, 1, 1, 1, 2, 2]
+    assert [seen["epoch"] for seen in looking.looks] == [1, 3]
 
 
 def test_players_that_are_looked_at_stay_as_they_are():
-    nets = dict(zip("ctd", players.initial(IMAGES, 3, ["resnet"] * 3, divide_widths=20, subtract_mean=False, seed=0), strict=True))
-    states = {name: {key: value.clone() for key, value in net.train().state_dict().items()} for name, net in nets.items()}
+    nets = players.initial(IMAGES, 3, ["resnet"] * 3, divide_widths=20, subtract_mean=False, seed=0)
+    states = [{key: value.clone() for key, value in net.train().state_dict().items()} for net in nets]
     gradients.look(nets, as_tensor(IMAGES), CONFIG, 4, 0.5, 2)
-    for name, net in nets.items():
+    for net, state in zip(nets, states, strict=True):
         assert all(module.training for module in net.modules())
-        assert all(torch.equal(value, states[name][key]) for key, value in net.state_dict().items())  # BatchNorm's averages among them
+        assert all(torch.equal(value, state[key]) for key, value in net.state_dict().items())  # BatchNorm's averages among them
 
 
 def test_every_gradient_is_seen_and_mixed_by_lambda(looks):
