@@ -18,7 +18,7 @@ class Config(WithTeacher, frozen=True, extra="forbid"):
 
     temperature: float = setting(3.0, "scores are divided by it before the softmax", gt=0, le=1000)
     soft_weight: float = setting(0.3, "weight of the teacher's distribution; the labels have the rest", ge=0, le=1)
-    distance: Distance = setting("kl", "from the teacher: Kullback-Leibler divergence, or squared difference of scores (l2)")
+    distance: Distance = setting("kl", "from the teacher: Kullback-Leibler divergence, or half the squared distance of their scores (l2)")
 
 
 TINY = Config(**QUICK)
@@ -28,7 +28,7 @@ def loss(h: Tensor, f: Tensor, y: Tensor, *, temperature: float, soft_weight: fl
     """(1 - w) (-log p_h(y)) + w T² KL(softmax(f / T) || softmax(h / T)): scores (B, K) twice, labels (B,) to (B,).
 
     T² makes the gradients of both terms alike in size whatever T. The divergence has the gradient of Hinton's cross-entropy. By l2 its
-    place is taken by ⟨(h / T - f / T)²⟩, so that T cancels out.
+    place is taken by ½ ‖h / T - f / T‖², so that T cancels out.
     """
     soft = temperature**2 * distillation(h / temperature, f / temperature, distance)
     return (1 - soft_weight) * classification(h, y) + soft_weight * soft

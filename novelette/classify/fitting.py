@@ -148,6 +148,8 @@ def gather(task: Task, chosen: Labelled, preprocessing: Preprocessing, *, bar: b
     n = len(there) if task.pictures is None else task.pictures
     if not 2 <= n <= len(there):
         beside = f" ({int(held_out.sum()):,} others are kept for calibration)"
+        if task.pictures is None:
+            raise InputError(f"{chosen.title} has too few pictures: {len(there)} for training{beside}, and 2 are the fewest")
         raise InputError(f"--pictures {n:,} is not from 2 to the {len(there):,} pictures that {chosen.title} has for training{beside}")
     training = np.sort(there[drawn(classes[there], n, np.random.default_rng((task.seed, 1)))])
     without = set(range(len(chosen.names))) - set(classes[training].tolist())

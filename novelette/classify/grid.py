@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_va
 
 from novelette.bench.engine import MODELS, Known, prepared
 from novelette.bench.fanout import EngineName, check_engine, fan_out
+from novelette.bench.printed import published
 from novelette.bench.runs import Records, current
 from novelette.bench.stamps import commit
 from novelette.classify import METHODS
@@ -25,6 +26,7 @@ from novelette.settings import explain, validated
 
 CELL = ("seed",)  # what tells the runs of a row apart
 FIGURE = "validation"  # what a record has unless its run failed
+PUBLISHED = "kdgan-compression"
 
 
 class Entry(BaseModel, frozen=True, extra="forbid"):
@@ -76,6 +78,8 @@ class Grid(BaseModel, frozen=True, extra="forbid"):
             raise ValueError(f"the label {next(label for label in labels if labels.count(label) > 1)!r} stands twice: give each its own")
         if not self.validation and not self.tested:
             raise ValueError("neither held-out nor test images are to be looked at: set validation or tested")
+        if self.curve and not self.validation:
+            raise ValueError("the course is of held-out images, and none are held out: set validation, or leave curve out")
         return self
 
 
@@ -113,18 +117,32 @@ def read_grid(path: Path) -> Grid:
 
 
 def expand(grid: Grid) -> list[Run]:
-    """Every run, row by row. Raises: InputError for a method or a setting that does not exist."""
+    """Every run, row by row. Raises: InputError for a method, a setting or a printed row that does not exist."""
     runs: list[Run] = []
     for entry in grid.classifiers:
         if entry.method not in METHODS:
             raise InputError(f"{entry.label}: there is no method {entry.method!r}: choose one of {', '.join(METHODS)}")
+        printed(grid, entry)
         config = METHODS[entry.method].Config
         shared = {name: value for name, value in grid.config.items() if name in config.model_fields}
         runs += [Run(entry, validated(config, shared | entry.config), seed) for seed in grid.seeds]
     known = {name for run in runs for name in type(run.config).model_fields}
     if set(grid.config) - known:
         raise InputError(f"{grid.name}: no row has the setting {min(set(grid.config) - known)!r} that all of them are to have")
+    if strange := [run.entry.label for run in runs if grid.sweep and not isinstance(getattr(run.config, grid.sweep, None), int | float)]:
+        raise InputError(f"{grid.name}: {strange[0]} has no number {grid.sweep!r}, which the rows are to differ in")
     return runs
+
+
+def printed(grid: Grid, entry: Entry) -> list[float]:
+    """The printed mean and standard deviation that a row stands against, in per cent; [] for none.   Raises: InputError."""
+    if entry.paper is None:
+        return []
+    column = published(PUBLISHED)["accuracy"].get(grid.published, {})
+    if entry.paper not in column:
+        raise InputError(f"{entry.label}: there is no printed accuracy of {entry.paper!r} under {grid.published!r}")
+    figures: list[float] = column[entry.paper]
+    return figures
 
 
 def run_grid(

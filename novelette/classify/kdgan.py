@@ -31,7 +31,7 @@ class Config(Rewards, WithTeacher, frozen=True, extra="forbid"):
     label_weight: float = setting(
         0.0, "weight of true labels in the classifier's loss in the game: 0 in the paper, not in its authors' code", ge=0, le=1e6
     )
-    distance: Distance = setting("l2", "of two players: squared difference of scores, or Kullback-Leibler divergence")
+    distance: Distance = setting("l2", "of two players: half the squared distance of their scores, or Kullback-Leibler divergence")
     estimator: Estimator = setting("concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (without)")
 
     def passes(self) -> dict[Who, int]:

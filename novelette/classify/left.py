@@ -8,12 +8,9 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from novelette.bench.cells import Record, check
-from novelette.bench.printed import published
 from novelette.bench.runs import Records, current
 from novelette.classify.grid import CELL, FIGURE, Entry, Grid, expand, read_grid
-from novelette.errors import InputError
 
-PUBLISHED = "kdgan-compression"
 Share = Field(ge=0, le=1)
 
 
@@ -87,16 +84,6 @@ class Left:
             if value is not None:
                 found[record["seed"]] = float(value)
         return found
-
-    def printed(self, entry: Entry) -> list[float]:
-        """The printed mean and standard deviation that a row stands against, in per cent; [] for none.   Raises: InputError."""
-        if entry.paper is None:
-            return []
-        column = published(PUBLISHED)["accuracy"].get(self.grid.published, {})
-        if entry.paper not in column:
-            raise InputError(f"{entry.label}: there is no printed accuracy of {entry.paper!r} under {self.grid.published!r}")
-        figures: list[float] = column[entry.paper]
-        return figures
 
 
 def left(path: Path, results: Path) -> Left:

@@ -26,15 +26,15 @@ def log_made(g: Tensor, y: Tensor) -> Tensor:
 def distillation(scores: Tensor, wanted: Tensor, distance: Distance) -> Tensor:
     """How far a player's distribution over labels is from another's, whose scores are held fixed: (N, K) twice to (N,).
 
-        l2: ⟨(h - f)²⟩        kl: Σ_y p_f log(p_f / p_h)                                     (L_DS of Eq. 3)
+        l2: ½ ‖h - f‖²        kl: Σ_y p_f log(p_f / p_h)                                     (L_DS of Eq. 3)
 
-    Deviation: ⟨·⟩ is a mean over labels, where the authors' code has half the sum in KDGAN and MIMIC, five times as much for ten labels.
-        As there, l2 compares the scores themselves, before the softmax: two that differ by a constant are one distribution and yet apart.
+    l2 is as in the authors' code, to which β and γ belong, and in Ba and Caruana's Eq. 1: half the sum over labels, of the scores
+    themselves, before the softmax. Two that differ by a constant are one distribution and yet apart.
     """
     same_shape(scores, wanted)
     wanted = wanted.detach()
     if distance == "l2":
-        return (scores - wanted).square().mean(-1)
+        return (scores - wanted).square().sum(-1) / 2
     log_p, log_wanted = log_softmax(scores, -1), log_softmax(wanted, -1)
     return (softmax(wanted, -1) * (log_wanted - log_p)).sum(-1)
 

@@ -19,7 +19,7 @@ TINY = Config(**QUICK)
 
 
 def loss(h: Tensor, f: Tensor, y: Tensor) -> Tensor:
-    """⟨(h - f)²⟩ of the classifier's and the teacher's scores, (B, K), whatever the labels y: (B,)."""
+    """½ ‖h - f‖² of the classifier's and the teacher's scores, (B, K), whatever the labels y: (B,)."""
     return distillation(h, f, "l2")
 
 

@@ -11,8 +11,8 @@ from novelette.bench.origins import Origin, each, ending, made, nothing
 from novelette.bench.page import Made, read_page, told_apart
 from novelette.bench.printed import published
 from novelette.bench.sections import Section
-from novelette.classify.grid import Entry, Grid, is_grid
-from novelette.classify.left import PUBLISHED, Left, left, of_records
+from novelette.classify.grid import PUBLISHED, Entry, Grid, is_grid, printed
+from novelette.classify.left import Left, left, of_records
 from novelette.errors import InputError
 
 Points = dict[float, tuple[float, float]]  # mean and standard deviation, by x
@@ -66,13 +66,13 @@ def accuracies(found: Left) -> Section:
 def _accuracies(found: Left) -> str:
     rows, looked_at = found.rows, found.looked_at
     first = rows[0].label if rows else ""
-    own, printed = [found.by_seed(entry.label, looked_at) for entry in rows], [found.printed(entry) for entry in rows]
+    own, theirs = [found.by_seed(entry.label, looked_at) for entry in rows], [printed(found.grid, entry) for entry in rows]
     teachers = [found.by_seed(entry.label, "teacher", looked_at) for entry in rows]
     columns = [
         ("method", [entry.label for entry in rows]),
         ("accuracy, %", [percent(values.values()) for values in own]),
-        (f"printed ({published(PUBLISHED)['source']})", [" ± ".join(f"{value:.2f}" for value in figures) for figures in printed]),
-        ("difference", [_apart(values, figures) for values, figures in zip(own, printed, strict=True)]),
+        (f"printed ({published(PUBLISHED)['source']})", [" ± ".join(f"{value:.2f}" for value in figures) for figures in theirs]),
+        ("difference", [_apart(values, figures) for values, figures in zip(own, theirs, strict=True)]),
         (f"behind {first}", [_behind(own[0], values) for values in own]),
     ]
     if found.grid.tested:
@@ -120,11 +120,11 @@ def beside(every: Sequence[Left]) -> list[Section]:
     columns: list[tuple[str, list[str]]] = [("method", labels)]
     for found, of in zip(every, rows, strict=True):
         own = [found.by_seed(label, found.looked_at) for label in labels]
-        printed = [found.printed(of[label]) if label in of else [] for label in labels]
+        theirs = [printed(found.grid, of[label]) if label in of else [] for label in labels]
         columns += [
             (found.grid.title, [percent(values.values()) for values in own]),
-            ("printed", [f"{figures[0]:.2f}" if figures else "" for figures in printed]),
-            ("difference", [_apart(values, figures) for values, figures in zip(own, printed, strict=True)]),
+            ("printed", [f"{figures[0]:.2f}" if figures else "" for figures in theirs]),
+            ("difference", [_apart(values, figures) for values, figures in zip(own, theirs, strict=True)]),
         ]
     text = "Accuracy in per cent after the last step: mean ± standard deviation over seeds (their number). "
     text += f"Printed: {published(PUBLISHED)['source']}."
@@ -138,14 +138,13 @@ def course(found: Left) -> Section | None:
         return None
     lines = [_line(label, own, i) for i, (label, own) in enumerate(curves.items())]
     rows = []
-    for label, own in curves.items():
-        last = [list(other.values())[-1][0] for other in curves.values()]
-        reached = [next((epoch for epoch, (y, _) in own.items() if y >= end), None) for end in last]
-        rows.append([label, f"{last[list(curves).index(label)]:.2f}", *("never" if epoch is None else str(epoch) for epoch in reached)])
+    last = {label: list(own.values())[-1][0] for label, own in curves.items()}
+    for label, end_of_own in last.items():
+        rows.append([label, f"{end_of_own:.2f}", *(_reached(found.of(label), end) for end in last.values())])
     text = (
         f"On {found.good[0]['split']['validation']:,} training images that are held out, not on test images; means over seeds. "
-        "Epoch 0 is the end of pretraining, by labels alone. The columns say at which epoch a method is first as good as another one is "
-        "at its end."
+        "Epoch 0 is the end of pretraining, by labels alone. The columns say at which epoch a run of a method is first as good as the "
+        "mean of another one is at its end: mean ± standard deviation over the runs that ever are (their number, of how many)."
     )
     heads = ["method", "in the end, %", *(f"as good as {label}" for label in curves)]
     plot = Lines(
@@ -156,6 +155,17 @@ def course(found: Left) -> Section | None:
         "accuracy, %",
     )
     return Section("Course of training", f"{text}\n\n{markdown(heads, rows)}", (plot,))
+
+
+def _reached(records: Sequence[Record], end: float) -> str:
+    """The epoch at which a run is first as good as `end`, in per cent, over the runs that ever are."""
+    curves = [record["curve"] for record in records if record["curve"]]
+    epochs = [next((int(epoch) for epoch, value in curve if 100 * value >= end), None) for curve in curves]
+    some = [float(epoch) for epoch in epochs if epoch is not None]
+    if not some:
+        return "never"
+    spread = f" ± {std(some):.1f}" if len(some) > 1 else ""
+    return f"{mean(some):.1f}{spread} ({len(some)} of {len(epochs)})"
 
 
 def _line(label: str, points: Mapping[float, tuple[float, float]], colour: int) -> Line:
@@ -177,6 +187,8 @@ def sweep(found: Left) -> Section | None:
     if name is None:
         return None
     lines, at = [], sorted({value for entry in found.rows if (value := _value(found, entry, name)) > 0})
+    if not at:
+        return None  # nothing but the row at 0 yet, which lies across the others
     for i, (who, names) in enumerate({"classifier": (found.looked_at,), "teacher": ("teacher", found.looked_at)}.items()):
         points: Points = {}
         for entry in found.rows:

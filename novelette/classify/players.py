@@ -18,7 +18,7 @@ from novelette.training import generators
 
 Player = Literal["mlp", "lenet", "small-lenet", "resnet"]
 
-KEEPS = {"mlp": 0.88, "lenet": 0.5, "small-lenet": 0.5, "resnet": 1.0}  # of the inputs of each dense layer but the first, in training
+DROPPED = {"mlp": 0.12, "lenet": 0.5}  # of the inputs of each dense layer but the first, in training; a resnet drops nothing
 
 
 def build(player: Player, channels: int, size: int, labels: int, *, divide_widths: int = 1) -> nn.Sequential:
@@ -67,8 +67,8 @@ class Centre(nn.Module):
 
 def _mlp(channels: int, size: int, labels: int, divide: int) -> list[nn.Module]:
     """784-800-800-10 on MNIST: 1,276,810 weights, the paper's 1.2 M (of 2^20)."""
-    keep, width = KEEPS["mlp"], max(1, 800 // divide)
-    return [nn.Flatten(), *_dense(channels * size * size, width), nn.Dropout(1 - keep), *_dense(width, width), nn.Dropout(1 - keep),
+    dropped, width = DROPPED["mlp"], max(1, 800 // divide)
+    return [nn.Flatten(), *_dense(channels * size * size, width), nn.Dropout(dropped), *_dense(width, width), nn.Dropout(dropped),
             nn.Linear(width, labels)]  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def _convolutions(channels: int, size: int, labels: int, padding: int, dense: in
             nn.ReLU(inplace=True),
         ]  # a quarter of the work of ReLU first
         size = (size - 4 + 2 * padding) // 2
-    return [*layers, nn.Flatten(), *_dense(widths[-1] * size * size, dense), nn.Dropout(1 - KEEPS["lenet"]), nn.Linear(dense, labels)]
+    return [*layers, nn.Flatten(), *_dense(widths[-1] * size * size, dense), nn.Dropout(DROPPED["lenet"]), nn.Linear(dense, labels)]
 
 
 def _dense(inputs: int, outputs: int) -> list[nn.Module]:

@@ -8,10 +8,13 @@ from torch import Tensor, nn
 
 from novelette.classify import algorithm, kdgan, nagan
 from novelette.classify.game import Player, Turns, detection, persuasion
+from novelette.classify.gradients import Looking
+from novelette.classify.losses import value
 from novelette.training import Run
 
 P_U = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
 MANY = 32  # pictures, of two kinds by turns
+ALPHA = 0.3
 
 
 class Table(nn.Module):
@@ -43,24 +46,38 @@ def truth(i: Tensor) -> Tensor:
 
 
 def ended(game, rounds=120, **changed):
-    """p_c as it is on average in the last half of a game from nothing, (2, 3); the players go round their end in circles."""
-    own = {"passes_t": 1, "alpha": 0.3, "beta": 0.1, "gamma": 0.1, "distance": "kl"} if game is kdgan else {}
-    a = game.Config(batch_size=MANY, pretraining=0, epochs=rounds, passes_d=2, passes_c=1, samples=32, **own, **changed)
-    turns = Turns(MANY, a, 0)
-    run = Run(snapshot_steps=frozenset(turns.ends()[rounds // 2 :]))
+    """p_c, p_t (of kdgan) and p_d, (2, 3) each: means over the last half of a game from nothing, in which they go round their end."""
+    own = {"passes_t": 1, "alpha": ALPHA, "beta": 0.1, "gamma": 0.1, "distance": "kl"} if game is kdgan else {}
+    a = game.Config(**{"batch_size": MANY, "pretraining": 0, "epochs": rounds, "passes_d": 2, "passes_c": 1, "samples": 32} | own | changed)
     playing = [Player(Table(torch.zeros(2, 3)), 0.08) for _ in range(3 if game is kdgan else 2)]
-    (algorithm.kdgan if game is kdgan else algorithm.nagan)(*playing, Numbers(), truth, turns, a, run, seed=0)
-    return torch.stack([states[0]["scores"].softmax(1) for states in run.snapshots.values()]).mean(0)
+
+    def probabilities(epoch: int) -> dict[str, Tensor]:
+        *drawing, judging = (p.net.scores.detach() for p in playing)
+        return {"p": torch.stack([*(scores.softmax(1) for scores in drawing), judging.sigmoid()])}
+
+    looking = Looking(Numbers(), 0, range(rounds // 2, rounds), probabilities)
+    (algorithm.kdgan if game is kdgan else algorithm.nagan)(*playing, looking, truth, Turns(MANY, a, 0), a, Run(), seed=0)
+    return torch.stack([seen["p"] for seen in looking.looks]).mean(0)
 
 
 @pytest.mark.parametrize("game", [kdgan, nagan], ids=["kdgan", "nagan"])
 @pytest.mark.parametrize(("estimator", "baseline"), [("categorical", False), ("categorical", True), ("concrete", True)])
 def test_the_classifier_learns_the_truth(game, estimator, baseline):
-    assert torch.allclose(ended(game, estimator=estimator, baseline=baseline), P_U, atol=0.06)  # of so short a game
+    assert torch.allclose(ended(game, estimator=estimator, baseline=baseline)[0], P_U, atol=0.06)  # of so short a game
+
+
+@pytest.mark.parametrize("distance", ["kl", "l2"])
+def test_all_three_players_go_to_the_equilibrium_whose_value_is_minus_log_4(distance):
+    p_c, p_t, p_d = ended(kdgan, estimator="categorical", distance=distance)
+    half = torch.full_like(P_U, 0.5)
+    assert torch.allclose(p_c, P_U, atol=0.06)
+    assert torch.allclose(p_t, P_U, atol=0.06)
+    assert torch.allclose(p_d, half, atol=0.06)
+    assert torch.allclose(value(P_U, p_c, p_t, p_d, alpha=ALPHA), torch.full((2,), -math.log(4)), atol=0.02)
 
 
 def test_gumbel_max_with_rewards_as_they_are_ends_too_certain_and_collapses_where_tau_does_not_fall():
-    falling, held = (ended(kdgan, estimator="concrete", baseline=False, last_temperature=last) for last in (0.1, 1.0))
+    falling, held = (ended(kdgan, estimator="concrete", baseline=False, last_temperature=last)[0] for last in (0.1, 1.0))
     certain = falling.amax(1) - P_U.amax(1)
     assert (certain > 0.03).all()
     assert (certain < 0.2).all()
@@ -103,7 +120,7 @@ def detected(g: Tensor, *made: Tensor, weights: tuple[float, ...]) -> Tensor:
 def test_kdgans_losses_by_hand(monkeypatch):
     weights = {"alpha": 0.2, "beta": 3.0, "gamma": 5.0, "label_weight": 7.0}
     l = losses(monkeypatch, kdgan, kdgan.Config(**ONE_ROUND, **weights, pretraining=0, passes_t=1, estimator="categorical"))
-    apart = (0.7**2 + 1.2**2 + 0.7**2) / 3  # ⟨(h - f)²⟩
+    apart = (0.7**2 + 1.2**2 + 0.7**2) / 2  # ½ ‖h - f‖²
     entropy = 1.0 + math.log(math.exp(0.3) + math.exp(-1.0) + math.exp(0.8))  # -log p_c of label 1, whose score is -1
     assert torch.allclose(l["d"][0], again(l["d"][1], detected, G, H, F, weights=(0.2, 0.8)))
     assert torch.allclose(l["t"][0], 0.8 * again(l["t"][1], persuasion, F, G, **DRAWS) + 5 * apart, atol=1e-5)

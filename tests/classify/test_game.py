@@ -43,7 +43,7 @@ def test_the_best_discriminator_is_that_of_lemma_4_1():
 
 def test_distillation_by_hand():
     h, f = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[1.0, 0.0, 6.0]])
-    assert distillation(h, f, "l2").item() == pytest.approx((0 + 4 + 9) / 3)
+    assert distillation(h, f, "l2").item() == pytest.approx((0 + 4 + 9) / 2)
     p, q = torch.softmax(h, -1)[0], torch.softmax(f, -1)[0]
     assert distillation(h, f, "kl").item() == pytest.approx(sum(float(b * math.log(b / a)) for a, b in zip(p, q, strict=True)), rel=1e-5)
     assert distillation(h, h + 1, "kl").item() == pytest.approx(0, abs=1e-6)

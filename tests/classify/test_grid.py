@@ -196,6 +196,12 @@ def test_a_sweep_shows_what_0_is_and_the_teachers_at_the_same_seeds(tmp_path):
     assert last.strip("|").split("|")[-1].strip() == said
 
 
+def test_a_sweep_that_has_only_its_row_at_0_yet_is_left_out(tmp_path):
+    found = swept(tmp_path, values=(0.0,))
+    assert pages.sweep(found) is None
+    assert len(pages.sections(found)) == 1
+
+
 def test_benches_stand_beside_each_other_where_they_share_a_row_alone(ran, tmp_path):
     one = left(ran[0] / "small.toml", ran[0] / "results")
     other = swept(tmp_path, values=(0.01,))
@@ -215,6 +221,14 @@ def test_a_course_is_a_mean_over_seeds_with_its_spread():
     assert course[1] == pytest.approx((60, 14.1421), rel=1e-4)
 
 
+def test_an_epoch_that_is_as_good_is_found_in_every_run_by_itself():
+    curves = [[[0, 0.5], [1, 0.7], [2, 0.6]], [[0, 0.3], [1, 0.5], [2, 0.75]], [[0, 0.3], [1, 0.4], [2, 0.5]]]
+    records = [{"curve": curve} for curve in curves]
+    assert pages._reached(records, 70.0) == "1.5 ± 0.7 (2 of 3)"  # in epochs 1 and 2, and never
+    assert pages._reached(records[:1], 50.0) == "0.0 (1 of 1)"
+    assert pages._reached(records, 90.0) == "never"
+
+
 def test_every_bench_of_classifiers_can_be_run_and_names_what_is_printed():
     files = [path for path in sorted(BENCHMARKS.glob("*.toml")) if is_grid(path)]
     assert len(files) >= 10
@@ -222,7 +236,7 @@ def test_every_bench_of_classifiers_can_be_run_and_names_what_is_printed():
         found = left(path, Path("nowhere"))
         assert found.grid.name == path.stem
         for entry in found.grid.classifiers:
-            assert entry.paper is None or found.printed(entry)
+            assert entry.paper is None or pages.printed(found.grid, entry)
 
 
 @pytest.mark.parametrize(
@@ -232,12 +246,24 @@ def test_every_bench_of_classifiers_can_be_run_and_names_what_is_printed():
         ({"classifiers": [{"label": "a", "method": "gan"}]}, "no method 'gan'"),
         ({"config": {"patience": 3}}, "no row has the setting 'patience'"),
         ({"config": {"epochs": 0}}, "--epochs"),
+        (
+            {"published": "MNIST, 99", "classifiers": [{"label": "a", "method": "plain", "paper": "KDGAN"}]},
+            "no printed accuracy of 'KDGAN'",
+        ),
+        ({"sweep": "nonsense"}, "a has no number 'nonsense'"),
+        ({"sweep": "classifier"}, "a has no number 'classifier'"),
     ],
 )
 def test_what_cannot_be_run_is_told_in_a_sentence(tmp_path, changes, says):
     with pytest.raises(InputError) as caught:
         run_grid(grid(validation=100, **changes), tmp_path)
     assert says in str(caught.value).replace(",", "") or says in str(caught.value)
+
+
+def test_a_course_of_no_held_out_images_is_refused(tmp_path):
+    (tmp_path / "small.toml").write_text(FILE.replace("validation = 100", "validation = 0"))
+    with pytest.raises(InputError, match="course is of held-out images"):
+        read_grid(tmp_path / "small.toml")
 
 
 def test_a_record_that_lacks_something_is_named(ran, tmp_path):

@@ -4,11 +4,12 @@ import functools
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
-from novelette.classify import METHODS
+from novelette.classify import METHODS, codis
 from novelette.classify.distn import loss as distn_loss
-from novelette.classify.game import Turns
+from novelette.classify.game import Player, Turns
 from novelette.classify.mimic import loss as mimic_loss
 from novelette.classify.noisy import perturbed
 from novelette.classify.pictures import Augmentation, Pictures
@@ -90,7 +91,7 @@ def test_pretraining_is_by_labels_alone_whatever_the_method():
 
 def test_mimic_does_not_look_at_labels():
     h, f = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 2.0]])
-    assert mimic_loss(h, f, torch.tensor([0])).item() == mimic_loss(h, f, torch.tensor([1])).item() == 2.0
+    assert mimic_loss(h, f, torch.tensor([0])).item() == mimic_loss(h, f, torch.tensor([1])).item() == 2.0  # ½ · 2²
 
 
 def test_distn_by_hand():
@@ -100,6 +101,30 @@ def test_distn_by_hand():
     given = {"temperature": 2.0, "soft_weight": 0.3}
     assert distn_loss(h, f, y, **given, distance="kl").item() == pytest.approx(0.7 * 0.693147 + 0.3 * 4 * soft, rel=1e-5)
     assert distn_loss(h, f, y, **given, distance="l2").item() == pytest.approx(0.7 * 0.693147 + 0.3 * (4 + 0) / 2, rel=1e-5)
+
+
+def test_codis_by_hand(monkeypatch):
+    """After the burn-in either goes down its cross-entropy and w KL(the other || itself), the other held fixed; before, the first alone."""
+    images, labels = striped(12, 0)
+    config = METHODS["codis"].TINY.model_copy(update={"batch_size": 12, "pretraining": 1, "epochs": 1, "peer_weight": 3.0})
+    torch.manual_seed(0)
+    nets = [torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 3)) for _ in range(2)]
+    seen = []
+    monkeypatch.setattr(codis, "enter", lambda *given: [Player(net, 1e-3) for net in nets])
+    monkeypatch.setattr(codis, "play", lambda playing, l, run, step: seen.append(l))
+    codis.fit(images, labels, config, classes=3, seed=0, device=CPU, run=Run())
+    assert len(seen) == 2
+    turns, x = Turns(12, config, 0), as_tensor(images)
+    for step, weight in ((0, 0.0), (1, 3.0)):
+        taken = turns[step].taken
+        scores = [net(x[taken]).detach() for net in nets]
+        logs = [h - h.exp().sum(1, keepdim=True).log() for h in scores]
+        for name, own, other in (("c", 0, 1), ("peer", 1, 0)):
+            apart = (logs[other].exp() * (logs[other] - logs[own])).sum(1)
+            expected = -logs[own][torch.arange(12), labels[taken]] + weight * apart
+            assert torch.allclose(seen[step][name], expected, atol=1e-5), (step, name)
+    (in_c,) = torch.autograd.grad(seen[1]["c"].sum(), nets[1][1].weight, retain_graph=True, allow_unused=True)
+    assert in_c is None  # nobody moves the other
 
 
 def test_the_soft_terms_gradient_hardly_depends_on_the_temperature():
@@ -147,3 +172,16 @@ def test_a_snapshot_is_of_its_step():
     assert sorted(run.snapshots) == [10, 20]
     early, late = (run.snapshots[step][0] for step in (10, 20))
     assert any(not torch.equal(early[name], late[name]) for name in early)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_setting_says_what_it_means_and_has_limits_or_choices(name):
+    config = METHODS[name].Config
+    for field, info in config.model_fields.items():
+        assert info.description, field
+        if info.annotation in (int, float):
+            limits = {kind for limit in info.metadata for kind in ("ge", "gt", "le", "lt") if hasattr(limit, kind)}
+            assert len(limits) == 2, field
+    assert config.model_validate_json(METHODS[name].TINY.model_dump_json()) == METHODS[name].TINY
+    with pytest.raises(ValidationError, match="extra"):
+        config(no_such_setting=1)
