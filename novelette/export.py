@@ -10,7 +10,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
@@ -129,6 +129,8 @@ def card_of(detector: Detector, model: bytes, outputs: tuple[Tensor, ...], opset
     side, channels = detector.preprocessing.size * detector.preprocessing.tiles, detector.preprocessing.channels
     asked = [Tensor(name=ASKED, dtype="bool", shape=()) for tensor in outputs if tensor.name == "heatmap"]
     provenance = {name: detector.provenance[name] for name in KEPT if name in detector.provenance}
+    if "title" in provenance:
+        provenance["title"] = PurePath(provenance["title"]).name  # of a folder, which has its path as it was typed
     return Card(
         schema=bundle.SCHEMA,
         method=detector.method,

@@ -60,7 +60,7 @@ def test_a_colour_picture_that_the_sample_missed_stops_a_guessed_fit_and_not_one
     grey[1] = colourful(1)[0]  # of 200 pictures every third is looked at
     chosen = normal_pictures(grey, Recipe("knn", K3).where)
     assert choose_preprocessing(Recipe("knn", K3), chosen) == Preprocessing(channels=1, colour="refuse")
-    with pytest.raises(InputError, match="colour picture"):
+    with pytest.raises(InputError, match="is in colour"):
         novelette.fit("knn", grey)
     assert novelette.fit("knn", grey, channels=1).preprocessing.colour == "convert"
 

@@ -1,5 +1,6 @@
 """Pictures -> images: channels, frames, tiles, hashes, and streaming that loses nothing."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -76,6 +77,22 @@ def test_formulas_do_not_depend_on_how_many_pixels_go_at_a_time(monkeypatch):
 def test_one_channel_refuses_colour_in_one_sentence_with_the_name():
     with pytest.raises(InputError, match=r"1 channel was given a colour picture, parts/7\.png: .*--channels 3"):
         prepare(RGB, Preprocessing(), "parts/7.png")
+
+
+@pytest.mark.parametrize("kind", ["files", "array"])
+def test_a_colour_picture_among_grey_ones_is_left_out_and_named_and_stops_what_is_loaded_as_a_whole(tmp_path, kind):
+    pictures = np.stack([grey_as_rgb(GREY), RGB, grey_as_rgb(GREY)])
+    for i, picture in enumerate(pictures):
+        Image.fromarray(picture).save(tmp_path / f"{i}.png")
+    source, left_out = open_source(tmp_path if kind == "files" else pictures), {}
+    (chunk,) = stream(source, Preprocessing(), unreadable=left_out)
+    assert chunk.indices.tolist() == [0, 2]
+    assert list(left_out) == [1]
+    assert "in colour" in left_out[1]
+    with pytest.raises(InputError, match=rf"{re.escape(source.names[1])} is in colour.*--channels 3"):
+        load(source, Preprocessing())
+    with pytest.raises(InputError, match=re.escape("cannot be read (it is in colour")):
+        list(stream(SubsetSource(source, np.array([1])), Preprocessing()))
 
 
 def test_one_channel_takes_the_luminance_if_asked():

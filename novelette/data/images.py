@@ -37,7 +37,13 @@ CHUNK_BYTES = 1 << 27  # of prepared pixels at most, whatever the chunk size ask
 SAMPLE = 64  # pictures that tell the number of channels
 
 Progress = Callable[[int], None]
+TAKING_COLOUR = "fit with --channels 3, or on colour pictures with --channels 1 to use their luminance"
+COLOUR = f"it is in colour, and the detector for grey pictures: {TAKING_COLOUR}"  # why it is left out
 Read = tuple[np.ndarray, int] | str  # (images (T, C, S, S), content hash), or why it is unreadable
+
+
+class ColourPicture(InputError):
+    """A colour picture came to a detector whose one channel was guessed from grey ones."""
 
 
 class Preprocessing(BaseModel, frozen=True, extra="forbid"):
@@ -50,7 +56,7 @@ class Preprocessing(BaseModel, frozen=True, extra="forbid"):
     )
     tiles: int = Field(1, ge=1, le=8, description="cut a picture into N x N tiles; its score is its worst tile's")
     colour: Literal["refuse", "convert"] = Field(
-        "refuse", description="what a detector for 1 channel does with colour pictures: stop, or take their luminance"
+        "refuse", description="what a detector for 1 channel does with colour pictures: leave them out, or take their luminance"
     )
 
 
@@ -65,7 +71,7 @@ def prepare(picture: np.ndarray, preprocessing: Preprocessing, name: str = "this
     Args:
         picture: uint8 (H, W) or (H, W, 3).   name: what to call it in an error.
     Returns: uint8 (T, C, S, S).
-    Raises: InputError when a colour picture meets channels=1 and colour="refuse".
+    Raises: ColourPicture when one meets channels=1 and colour="refuse".
     """
     if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (3,)):
         raise ValueError(f"a picture is uint8 (H, W) or (H, W, 3), not {picture.dtype} {picture.shape}")
@@ -88,10 +94,7 @@ def _refuse_colour(block: np.ndarray, preprocessing: Preprocessing, names: Seque
         return
     grey = is_grey(block)
     if not grey.all():
-        raise InputError(
-            f"a detector for 1 channel was given a colour picture, {names[int(np.argmin(grey))]}: "
-            "fit with --channels 3, or on colour pictures with --channels 1 to use their luminance"
-        )
+        raise ColourPicture(f"a detector for 1 channel was given a colour picture, {names[int(np.argmin(grey))]}: {TAKING_COLOUR}")
 
 
 def guess_channels(source: Source) -> Literal[1, 3]:
@@ -176,7 +179,8 @@ def stream(
     Args:
         unreadable: receives {index: reason} of the pictures that cannot be read; they are skipped.
         progress: called with the number of pictures done so far, readable or not.
-    Raises: InputError for a colour picture where it is refused, and at the end if no picture at all could be read.
+    A colour picture where it is refused is one of those.
+    Raises: InputError at the end if no picture at all could be read.
     """
     failed: dict[int, str] = {}
     results = _array_results if isinstance(_origin(source)[0], ArraySource) else _file_results
@@ -194,7 +198,8 @@ def stream(
 def load(source: Source, preprocessing: Preprocessing, *, progress: Progress | None = None) -> Loaded:
     """All images of a source in one array, uint8.
 
-    Raises: InputError as `stream` does, or when they do not fit into memory.
+    Raises: InputError as `stream` does, when they do not fit into memory, and at a colour picture where it is refused: what is loaded
+        as a whole decides what a detector is, and a person has to say what colour is to it.
     """
     total = len(source)
     shape = (total, *_image_shape(preprocessing))
@@ -210,6 +215,8 @@ def load(source: Source, preprocessing: Preprocessing, *, progress: Progress | N
         rows = slice(done, done + len(chunk.indices))
         indices[rows], pixels[rows], hashes[rows] = chunk.indices, chunk.pixels, chunk.hashes
         done = rows.stop
+        if coloured := [source.names[i] for i, why in unreadable.items() if why == COLOUR]:
+            raise ColourPicture(f"{coloured[0]} is in colour, and the pictures looked at first are grey: {TAKING_COLOUR}")
     return Loaded(indices[:done], pixels[:done], hashes[:done], unreadable)
 
 
@@ -245,11 +252,11 @@ def _array_results(
         numbers = range(start, min(start + count, len(source)))
         try:
             block = array.block(indices[start : numbers.stop])
-        except UnreadablePicture:  # one of them: find out which
+            pixels = _prepare_block(block, preprocessing, source.names[start : numbers.stop])
+        except (UnreadablePicture, ColourPicture):  # one of them: find out which
             results = ((i, _read(source, preprocessing, i)) for i in numbers)
             chunk = _gather(results, preprocessing, count, unreadable)
         else:
-            pixels = _prepare_block(block, preprocessing, source.names[start : numbers.stop])
             chunk = Chunk(np.array(numbers), pixels, np.array([content_hash(picture) for picture in block], np.uint64))
         progress(numbers.stop)
         yield chunk
@@ -286,7 +293,10 @@ def _read(source: Source, preprocessing: Preprocessing, index: int) -> Read:
         picture = source.read(index)
     except UnreadablePicture as error:
         return str(error)
-    return prepare(picture, preprocessing, source.names[index]), content_hash(picture)
+    try:
+        return prepare(picture, preprocessing, source.names[index]), content_hash(picture)
+    except ColourPicture:
+        return COLOUR
 
 
 def _gather(results: Iterable[tuple[int, Read]], preprocessing: Preprocessing, count: int, unreadable: dict[int, str]) -> Chunk:
