@@ -225,7 +225,7 @@ def test_a_bundle_names_no_folder_of_the_machine_that_made_it(tmp_path):
     was.provenance["source"] |= {"attribute": None, "group_by": None}
     was.provenance["title"] = str(tmp_path / "secret" / "good_parts")
     export_detector(was, tmp_path / "a.bundle")
-    assert bundle.load(tmp_path / "a.bundle").card.provenance["title"] == "good_parts"
+    assert bundle.read(tmp_path / "a.bundle").card.provenance["title"] == "good_parts"
     for name in (bundle.CARD, bundle.MODEL):
         content = (tmp_path / "a.bundle" / name).read_bytes()
         assert b"secret" not in content

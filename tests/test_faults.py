@@ -291,7 +291,11 @@ def test_one_channel_detector_refuses_colour_pictures(tmp_path, det, capsys):
     grey = checks(3)
     colour = write(tmp_path / "colour", np.stack([grey, grey[:, ::-1], grey[:, :, ::-1] // 2], axis=-1))
     argv = ["score", str(det), str(colour), "-o", str(tmp_path / "a.csv")]
-    assert_refused(argv, tmp_path, capsys, "1 channel", "00.png")
+    assert_refused(argv, tmp_path, capsys, "00.png", "it is in colour")
+    write(tmp_path / "colour" / "grey", grey)
+    assert main(argv) == 3  # what is grey is scored
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 4
+    assert capsys.readouterr().err.count("it is in colour") == 3
 
 
 def test_bench_that_asks_for_what_is_not_there_is_refused(tmp_path, capsys):
