@@ -5,6 +5,7 @@ What they are shown is one tensor (B, F + V), vectors of pictures beside bags of
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch.nn.functional import dropout
 from novelette.classify.game import Player
 from novelette.errors import InputError
 from novelette.tags.examples import Examples
-from novelette.tags.recipe import Game, Recipe
+from novelette.tags.recipe import Recipe
 from novelette.tags.words import bags, known_words
 from novelette.training import generators
 
@@ -114,7 +115,16 @@ def classifier(examples: Examples, sights: Sights, a: Recipe, seed: int) -> Play
     return _player(lambda standard, labels: Classifier(standard, a.hidden, labels), examples, sights, a.learning_rate, (seed, 0))
 
 
-def reader(examples: Examples, sights: Sights, a: Game, seed: int, place: int) -> Player:
+class Reading(Protocol):
+    """Settings of a player that reads."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def reading_rate(self) -> float: ...
+
+
+def reader(examples: Examples, sights: Sights, a: Reading, seed: int, place: int) -> Player:
     """A player that reads as well; teacher and discriminator have places of their own, from 1, and so other initial weights."""
     net = partial(Reader, words=sights.words, width=a.width)
     return _player(lambda standard, labels: net(standard, labels=labels), examples, sights, a.reading_rate, (seed, place))

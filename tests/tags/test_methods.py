@@ -1,6 +1,7 @@
 """What every tagger keeps: the contract, over every entry of METHODS."""
 
 import functools
+from typing import get_args
 
 import pytest
 import torch
@@ -119,6 +120,9 @@ def test_every_setting_says_what_it_means_and_has_limits_or_choices(name):
         if info.annotation in (int, float):
             limits = {kind for limit in info.metadata for kind in ("ge", "gt", "le", "lt") if hasattr(limit, kind)}
             assert len(limits) == 2, field
+        else:
+            assert info.annotation is bool or get_args(info.annotation), f"{field} is open: a choice of names is wanted"
+    assert config.model_validate(config().model_dump()) == config()  # defaults are within their limits
     assert config.model_validate_json(METHODS[name].TINY.model_dump_json()) == METHODS[name].TINY
     with pytest.raises(ValidationError, match="extra"):
         config(no_such_setting=1)
