@@ -4,12 +4,12 @@ python benchmarks/tags_page.py [--results results] [-o docs/results]
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from tags import chosen, of_courses
+import tags_grid as grid
+from tags_found import CLASSIFIERS, KINDS, PAIRS, Values, convergence, gaps, peaks, signed, spread, statements
 
 from novelette.bench.cells import Record, markdown
 from novelette.bench.figures import Line, Lines
@@ -19,7 +19,7 @@ from novelette.bench.printed import published
 from novelette.bench.sections import Section
 from novelette.bench.stamps import read
 from novelette.classify import gradients
-from novelette.words import seconds_words
+from novelette.words import counted, seconds_words, shown
 
 PARTS = {
     "choose": "settings, on photographs that no test has",
@@ -28,15 +28,10 @@ PARTS = {
     "sweeps": "weights of Eq. 3",
     "variance": "variance of gradients",
 }
-KINDS = {"popular": "the most popular tags", "random": "randomly sampled tags"}
 ESTIMATORS = {"concrete": "Gumbel-Max", "categorical": "plain draws"}
+BANDS = "bands, which may leave a panel, are standard deviations"
 WEIGHTS = {"alpha": "α", "beta": "β", "gamma": "γ"}
-Values = Sequence[float]
-
-
-def spread(values: Values) -> tuple[float, float]:
-    """Mean and standard deviation of a sample, 0 of one value."""
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+NAMED = {"beta": (0.001, 0.1, 10.0, 1000.0), "gamma": (1e-4, 0.01, 1.0, 100.0)}  # on a logarithmic axis; α's is plain, as in the paper
 
 
 def cell(values: Values) -> str:
@@ -68,29 +63,24 @@ def compared(records: Sequence[Record]) -> list[Section]:
 
 
 def differences(records: Sequence[Record]) -> Section | None:
-    """KDGAN and NaGAN less the same classifier alone, at the same split."""
+    """What a game, its text and its discriminator are worth, at the same split."""
     rows = []
     for kind, title in KINDS.items():
-        for classifier in ("linear", "hidden layer"):
-            plain = {r["split"]: r for r in records if (r["label"], r["vocabulary"]) == (f"plain, {classifier}", kind)}
-            for method in ("NaGAN", "KDGAN without text", "KDGAN"):
-                own = {r["split"]: r for r in records if (r["label"], r["vocabulary"]) == (f"{method}, {classifier}", kind)}
-                both = sorted(set(plain) & set(own))
-                if not both:
-                    continue
-                gaps = [[own[s][m] - plain[s][m] for s in both] for m in ("P@3", "MAP", "MRR")]
-                above = sum(own[s]["MAP"] > plain[s]["MAP"] for s in both)
-                rows.append(
-                    [f"{method}, {classifier}", title, *("{:+.3f} ± {:.3f}".format(*spread(g)) for g in gaps), f"{above} of {len(both)}"]
-                )
+        for classifier in CLASSIFIERS:
+            for _, own, other in PAIRS:
+                both = [gaps(records, f"{own}, {classifier}", f"{other}, {classifier}", kind, m) for m in ("P@3", "MAP", "MRR")]
+                if both[0]:
+                    above = f"{sum(value > 0 for value in both[1])} of {len(both[1])}"
+                    rows.append([f"{own} less {other}", classifier, title, *map(signed, both), above])
     if not rows:
         return None
     text = (
-        "A game against the same classifier alone, by tags: mean difference at the same split ± standard deviation over splits. "
-        "The teacher of KDGAN without text reads one word, always the same."
+        "Mean difference at the same split ± standard deviation over splits. The teacher of KDGAN without text reads one word, always the "
+        "same. KDGAN without its discriminator is text-taught distillation: players, schedules and the teacher's start are KDGAN's, and "
+        "the classifier then learns from the teacher by KL, with or without the tags (DISTN's form), while the teacher stands still."
     )
-    heads = ["method", "vocabulary", "P@3", "MAP", "MRR", "splits on which its MAP is above"]
-    return Section("What a game and its text are worth", f"{text}\n\n{markdown(heads, rows, left=2)}")
+    heads = ["difference", "classifier", "vocabulary", "P@3", "MAP", "MRR", "splits on which its MAP is above"]
+    return Section("What a game and its text are worth", f"{text}\n\n{markdown(heads, rows, left=3)}")
 
 
 def banded(label: str, x: Values, ys: Sequence[Values], colour: int) -> Line:
@@ -102,23 +92,30 @@ def courses(records: Sequence[Record]) -> Section | None:
     if not records:
         return None
     panels: dict[str, list[Line]] = {"P@3": [], "MAP": []}
-    rows = []
-    for colour, label in enumerate(dict.fromkeys(record["label"] for record in records)):
+    rows, labels = [], list(dict.fromkeys(record["label"] for record in records))
+    for colour, label in enumerate(labels):
         own = [record for record in records if record["label"] == label]
         for measure, lines in panels.items():
             lines.append(banded(label, own[0]["epoch"], [record[measure] for record in own], colour))
-        rows.append([label, *(cell([record[m][at] for record in own]) for m in panels for at in (0, -1))])
-    alt = (
-        "P@3 and MAP on the test photographs after each epoch of the game, the linear classifier; bands are standard deviations over splits"
-    )
+        of = own[0]["config"]
+        schedule = f"{of['learning_rate']:g}, {of['pretraining']}"
+        rows.append([label, schedule, *(cell([record[m][at] for record in own]) for m in panels for at in (0, -1))])
+    alt = f"P@3 and MAP on the test photographs after each epoch of the game, the linear classifier; {BANDS} over splits"
     text = (
-        f"Epoch 0 is the end of pretraining, by tags alone. {len(own)} splits, the most popular tags; as in the paper's Figure 3b. "
-        "There KDGAN takes about 100 epochs, KDGAN-WO-GM about 150 and NaGAN about 220. KDGAN and NaGAN have the settings chosen for each, "
-        "learning rates and pretraining among them."
+        f"Epoch 0 is the end of pretraining, by tags alone; the game has {counted(grid.COURSE, 'epoch')} here, τ falling over all of them. "
+        f"{counted(len({record['split'] for record in records}), 'split')}, the most popular tags; as in the paper's Figure 3b, where "
+        "KDGAN takes about 100 epochs, KDGAN-WO-GM about 150 and NaGAN about 220. KDGAN and NaGAN have the settings chosen for each, "
+        "learning rates and pretraining among them; the fourth course is NaGAN by KDGAN's."
     )
-    heads = ["method", "P@3 before", "P@3 after", "MAP before", "MAP after"]
+    heads = ["method", "learning rate, passes of pretraining", "P@3 before", "P@3 after", "MAP before", "MAP after"]
+    tables = [
+        f"The epoch at which the course of a row is first as good, in {measure}, as that of a column is at its end: mean ± standard "
+        "deviation over the splits on which it ever is, and on how many it never is. 0 is before the game.\n\n"
+        + markdown([measure, *(f"end of {label}" for label in labels)], convergence(records, measure))
+        for measure in panels
+    ]
     plot = Lines("courses", alt, panels, "epoch of the game", "")
-    return Section("Courses of training", f"{text}\n\n{markdown(heads, rows)}", (plot,))
+    return Section("Courses of training", "\n\n".join([text, markdown(heads, rows, left=2), *tables]), (plot,))
 
 
 def swept(records: Sequence[Record]) -> Section | None:
@@ -129,7 +126,7 @@ def swept(records: Sequence[Record]) -> Section | None:
         values = sorted({record["value"] for record in records if record["weight"] == name})
         if not values:
             continue
-        panels: dict[str, list[Line]] = {"P@3": [], "MAP": [], "entropy, nats": []}
+        panels: dict[str, list[Line]] = {"P@3": [], "F@3": [], "MAP": [], "MRR": [], "entropy, nats": []}
         for colour, (estimator, label) in enumerate(ESTIMATORS.items()):
             own = [record for record in records if (record["weight"], record["estimator"]) == (name, estimator)]
             for title, lines in panels.items() if own else ():
@@ -137,33 +134,40 @@ def swept(records: Sequence[Record]) -> Section | None:
                 lines.append(banded(label, values, list(zip(*by_value, strict=True)), colour))
             for value in values if own else ():
                 at = [r for r in own if r["value"] == value]
-                rows.append([letter, label, f"{value:g}", *(cell([r[m] for r in at]) for m in ("P@3", "MAP", "MRR", "entropy"))])
-        alt = f"P@3, MAP and the entropy of the classifier by {letter}, the others as chosen; bands are standard deviations over two parts"
-        plots.append(Lines(name, alt, panels, letter, "", at=values))
+                rows.append([letter, label, f"{value:g}", *(cell([r[m] for r in at]) for m in ("P@3", "F@3", "MAP", "MRR", "entropy"))])
+        alt = f"Measures and the entropy of the classifier by {letter}, the others as chosen; {BANDS} over two parts"
+        plots.append(Lines(name, alt, panels, letter, "", at=NAMED.get(name, ())))
     text = (
-        "One weight of Eq. 3 at a time, the linear classifier, on two validation parts of the 600 photographs that no test has; as in "
-        "the paper's Figure 5. Entropy is that of p_c, a mean over photographs."
+        "One weight of Eq. 3 at a time, the others as chosen, the linear classifier, on two validation parts of the 600 photographs that "
+        "no test has; as in the paper's Figure 5, β and γ over the range that the paper searched. Entropy is that of p_c, a mean over "
+        f"photographs. {' '.join(peaks(records, WEIGHTS))}"
     )
-    heads = ["weight", "labels drawn by", "value", "P@3", "MAP", "MRR", "entropy"]
+    heads = ["weight", "labels drawn by", "value", "P@3", "F@3", "MAP", "MRR", "entropy"]
     return Section("Effects of α, β and γ", f"{text}\n\n{markdown(heads, rows, left=2)}", tuple(plots))
 
 
 def settled(records: Sequence[Record]) -> Section:
     """What was chosen, and among how many."""
     rows = []
-    for label in dict.fromkeys(record["label"] for record in records):
-        own = [record for record in records if record["label"] == label]
-        tried: dict[str, list[float]] = {}
-        for record in own:
-            tried.setdefault(json.dumps(record["settings"]), []).append(record["MAP"])
-        for settings, values in sorted(tried.items(), key=lambda item: -float(np.mean(item[1]))):
-            words = ", ".join(f"{name} {value}" for name, value in json.loads(settings).items()) or "default"
-            rows.append([label, words, f"{np.mean(values):.3f}"])
+    for label, (method, every) in grid.GRID.items():
+        maps = {}
+        for settings in every:
+            config = grid.resolved(method, settings)
+            own = [record["MAP"] for record in records if grid.known(record, label, method, config)]
+            if own:
+                maps[words(settings)] = float(np.mean(own))
+        rows += [[label, said, f"{value:.3f}"] for said, value in sorted(maps.items(), key=lambda item: -item[1])]
     text = (
         "Mean MAP on two validation parts of the 600 photographs that no test has, by the most popular tags. The highest of a method is "
-        "taken, for both vocabularies."
+        "taken, for both vocabularies. Every method that is trained by steps is tried by the same pairs of learning rate and passes of "
+        "pretraining. What is not said is as `novelette tag fit` has it."
     )
     return Section("How settings were chosen", f"{text}\n\n{markdown(['method', 'settings', 'MAP'], rows, left=2)}")
+
+
+def words(settings: Mapping[str, object]) -> str:
+    """Settings as the page has them, the classifier's layers aside, which its label tells."""
+    return ", ".join(f"{name} {shown(value)}" for name, value in settings.items() if name != "hidden")
 
 
 def origins(found: Mapping[str, Sequence[Record]]) -> str:
@@ -181,20 +185,23 @@ def origins(found: Mapping[str, Sequence[Record]]) -> str:
 
 
 def of_now(found: Mapping[str, Sequence[Record]]) -> dict[str, list[Record]]:
-    """The records of settings as they are chosen now; those of others are left out."""
-    best = chosen(found["choose"])
-    settings = {label: row[1] for label, row in best.items()}
-    linear = settings["KDGAN, linear"]
+    """The records of the grid, and of what is chosen from it now; those of other configurations are left out."""
+    best = grid.chosen(found["choose"])
+    rows = {
+        "choose": grid.tried(),
+        "compare": [(label, *row) for label, row in best.items()],
+        "curves": [(label, *row) for label, row in grid.of_courses(best).items()],
+    }
+    sweeps = grid.of_sweeps(best)
 
     def counts(part: str, record: Record) -> bool:
-        own = record["settings"]
-        if part == "compare":
-            return bool(own == settings.get(record["label"]))
-        if part == "curves":
-            return bool(own == of_courses(best, own["epochs"]).get(record["label"], (None, None))[1])
+        if record.get("seen") != grid.seen():
+            return False
+        if part in rows:
+            return any(grid.known(record, *row) for row in rows[part])
         if part == "sweeps":
-            return bool(own == linear | {record["weight"]: record["value"], "estimator": record["estimator"]})
-        return part == "choose" or bool(own == linear | {"epochs": own["epochs"]})
+            return (record["weight"], record["estimator"], record["value"], record["config"]) in sweeps
+        return bool(record["config"] == grid.of_variance(best))
 
     return {part: [record for record in records if counts(part, record)] for part, records in found.items()}
 
@@ -204,15 +211,19 @@ def page(found: Mapping[str, Sequence[Record]], text: str) -> Made:
     variance = gradients.section(found["variance"], "photographs") if found["variance"] else None
     parts = [differences(found["compare"]), courses(found["curves"]), swept(found["sweeps"]), variance, settled(found["choose"])]
     sections = [*compared(found["compare"]), *(part for part in parts if part is not None)]
+    text = "\n\n".join(part for part in (text.strip(), statements(found)) if part)
     return Made("tags", "Taggers on captioned photographs", text, [("", sections)], origins(found))
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/results"))
-    given = parser.parse_args()
-    found: dict[str, list[Record]] = {part: read(given.results / f"tags-{part}.jsonl") for part in PARTS}
+    given = parser.parse_args(arguments)
+    of = {part: given.results / f"tags-{part}.jsonl" for part in PARTS}
+    found: dict[str, list[Record]] = {part: read(path) for part, path in of.items()}
+    if why := grid.incomplete(found["choose"], of["choose"]):
+        parser.exit(2, f"{why}\n")
     text = (Path(__file__).parent / "tags.md").read_text(encoding="utf-8")
     for path in write(page(of_now(found), text), given.output):
         print(path)
