@@ -4,7 +4,7 @@ import functools
 
 import pytest
 import torch
-from pydantic import ValidationError
+from told import assert_names_are_choices, assert_settings_are_told
 from torch import Tensor
 
 from novelette.classify import METHODS, codis
@@ -176,12 +176,5 @@ def test_a_snapshot_is_of_its_step():
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_setting_says_what_it_means_and_has_limits_or_choices(name):
-    config = METHODS[name].Config
-    for field, info in config.model_fields.items():
-        assert info.description, field
-        if info.annotation in (int, float):
-            limits = {kind for limit in info.metadata for kind in ("ge", "gt", "le", "lt") if hasattr(limit, kind)}
-            assert len(limits) == 2, field
-    assert config.model_validate_json(METHODS[name].TINY.model_dump_json()) == METHODS[name].TINY
-    with pytest.raises(ValidationError, match="extra"):
-        config(no_such_setting=1)
+    assert_settings_are_told(METHODS[name])
+    assert_names_are_choices(METHODS[name].Config)

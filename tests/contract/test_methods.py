@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from told import assert_settings_are_told
 from torch import nn
 
 from novelette.data.images import Preprocessing, as_tensor
@@ -267,22 +268,15 @@ def test_state_is_tensors_on_the_cpu(name):
 
 @every_method
 def test_every_setting_says_what_it_means_and_has_limits_or_choices(name):
-    for field, info in METHODS[name].Config.model_fields.items():
-        assert info.description, field
-        if info.annotation in (int, float):
-            limits = {kind for limit in info.metadata for kind in ("ge", "gt", "le", "lt") if hasattr(limit, kind)}
-            assert limits & {"ge", "gt"}, f"{field} has no lowest value"
-            assert limits & {"le", "lt"}, f"{field} has no highest value"
+    assert_settings_are_told(METHODS[name])
 
 
 @every_method
-def test_a_config_is_frozen_and_knows_its_fields(name):
+def test_a_config_is_frozen(name):
     config = METHODS[name].Config()
     first = next(iter(type(config).model_fields))
     with pytest.raises(ValidationError, match="frozen"):
         setattr(config, first, getattr(config, first))
-    with pytest.raises(ValidationError, match="extra"):
-        METHODS[name].Config(no_such_setting=1)
 
 
 @every_method

@@ -1,12 +1,11 @@
 """What every tagger keeps: the contract, over every entry of METHODS."""
 
 import functools
-from typing import get_args
 
 import pytest
 import torch
-from pydantic import ValidationError
 from tags.made import hit_rate, made
+from told import assert_names_are_choices, assert_settings_are_told
 
 from novelette.errors import InputError
 from novelette.tags import METHODS
@@ -114,18 +113,8 @@ def test_resumed_is_bit_for_bit_the_same(name, tmp_path):
 
 @every_method
 def test_every_setting_says_what_it_means_and_has_limits_or_choices(name):
-    config = METHODS[name].Config
-    for field, info in config.model_fields.items():
-        assert info.description, field
-        if info.annotation in (int, float):
-            limits = {kind for limit in info.metadata for kind in ("ge", "gt", "le", "lt") if hasattr(limit, kind)}
-            assert len(limits) == 2, field
-        else:
-            assert info.annotation is bool or get_args(info.annotation), f"{field} is open: a choice of names is wanted"
-    assert config.model_validate(config().model_dump()) == config()  # defaults are within their limits
-    assert config.model_validate_json(METHODS[name].TINY.model_dump_json()) == METHODS[name].TINY
-    with pytest.raises(ValidationError, match="extra"):
-        config(no_such_setting=1)
+    assert_settings_are_told(METHODS[name])
+    assert_names_are_choices(METHODS[name].Config)
 
 
 @every_method
