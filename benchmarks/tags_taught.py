@@ -6,7 +6,8 @@ It is a row of benchmarks/tags.py and no method of the toolkit: what is left of 
 import torch
 
 from novelette.classify import distn
-from novelette.classify.game import Turns, classification, parts, play
+from novelette.classify.game import Turns, classification, moves, play
+from novelette.classify.recipe import Phased
 from novelette.settings import setting
 from novelette.tags.examples import Examples
 from novelette.tags.players import Scorer, Sights, classifier, kept, reader
@@ -18,7 +19,7 @@ __all__ = ["PAPER", "Config", "Scorer", "fit"]
 PAPER = distn.PAPER
 
 
-class Config(Recipe, frozen=True, extra="forbid"):
+class Config(Phased, Recipe, frozen=True, extra="forbid"):
     """KDGAN's schedule and readers, and what the classifier's loss is made of."""
 
     width: int = setting(256, "of the features of picture and text that the teacher multiplies", ge=1, le=4096)
@@ -35,13 +36,13 @@ def fit(examples: Examples, config: Config, *, seed: int, device: torch.device, 
     a, sights = config, Sights(examples, device, texts=True)
     c, t = classifier(examples, sights, a, seed), reader(examples, sights, a, seed, 1)
     turns = Turns(len(examples), a, seed)
-    for step in run.steps(len(turns), parts({"c": c, "t": t}), seed=seed, images=turns.batch_size):
-        who, epoch, taken = turns[step]
+    playing = {"c": c, "t": t}
+    for step, (who, epoch, taken) in moves(run, playing, turns, forget=a.forget, seed=seed):
         i = torch.from_numpy(taken).to(sights.device)
         x, y = sights.at(epoch, i), sights.truth(i)
         if who == "all":
             l = {"c": classification(c(x), y), "t": classification(t(x), y)}
         else:
             l = {"c": distn.loss(c(x), t.still(sights, epoch, i), y, temperature=1.0, soft_weight=a.soft_weight, distance="kl")}
-        play({"c": c, "t": t}, l, run, step)
+        play(playing, l, run, step)
     return kept(a, c)

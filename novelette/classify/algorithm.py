@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from novelette.classify.concrete import Estimator
-from novelette.classify.game import Player, Sights, Turns, classification, detection, discrimination, parts, persuasion, play
+from novelette.classify.game import Player, Sights, Turns, classification, detection, discrimination, moves, persuasion, play
 from novelette.classify.losses import Distance, distillation
 from novelette.training import Run
 
@@ -16,7 +16,8 @@ Truth = Callable[[Tensor], Tensor]  # of the pictures of these indices (B,) a tr
 
 
 class Duel(Protocol):
-    """Settings of a game with a discriminator: labels drawn for a picture, how rewards move scores, τ at first and at last."""
+    """Settings of a game with a discriminator: labels drawn for a picture, how rewards move scores, τ at first and at last,
+    and whether Adam forgets pretraining."""
 
     @property
     def samples(self) -> int: ...
@@ -28,6 +29,8 @@ class Duel(Protocol):
     def temperature(self) -> float: ...
     @property
     def last_temperature(self) -> float: ...
+    @property
+    def forget(self) -> bool: ...
 
 
 class Game(Duel, Protocol):
@@ -48,8 +51,7 @@ class Game(Duel, Protocol):
 def kdgan(c: Player, t: Player, d: Player, sights: Sights, truth: Truth, turns: Turns, a: Game, run: Run, *, seed: int) -> None:
     """Train classifier, teacher and discriminator: min_{c,t} max_d U(c, t, d) (Eq. 3)."""
     playing = {"c": c, "t": t, "d": d}
-    for step in run.steps(len(turns), parts(playing), seed=seed, images=turns.batch_size):
-        who, epoch, taken = turns[step]
+    for step, (who, epoch, taken) in moves(run, playing, turns, forget=a.forget, seed=seed):
         i = torch.from_numpy(taken).to(sights.device)
         x, y, now = sights.at(epoch, i), truth(i), (sights, epoch, i)
         tau = turns.temperature(epoch, a.temperature, a.last_temperature)
@@ -71,8 +73,7 @@ def kdgan(c: Player, t: Player, d: Player, sights: Sights, truth: Truth, turns: 
 def nagan(c: Player, d: Player, sights: Sights, truth: Truth, turns: Turns, a: Duel, run: Run, *, seed: int) -> None:
     """Train classifier and discriminator: min_c max_d V(c, d) (Eq. 1)."""
     playing = {"c": c, "d": d}
-    for step in run.steps(len(turns), parts(playing), seed=seed, images=turns.batch_size):
-        who, epoch, taken = turns[step]
+    for step, (who, epoch, taken) in moves(run, playing, turns, forget=a.forget, seed=seed):
         i = torch.from_numpy(taken).to(sights.device)
         x, y, now = sights.at(epoch, i), truth(i), (sights, epoch, i)
         tau = turns.temperature(epoch, a.temperature, a.last_temperature)
@@ -88,7 +89,7 @@ def nagan(c: Player, d: Player, sights: Sights, truth: Truth, turns: Turns, a: D
 
 def plain(c: Player, sights: Sights, truth: Truth, turns: Turns, run: Run, *, seed: int) -> None:
     """Train a classifier alone, by true labels: cross-entropy."""
-    for step in run.steps(len(turns), parts({"c": c}), seed=seed, images=turns.batch_size):
-        _, epoch, taken = turns[step]
+    playing = {"c": c}
+    for step, (_, epoch, taken) in moves(run, playing, turns, forget=False, seed=seed):
         i = torch.from_numpy(taken).to(sights.device)
-        play({"c": c}, {"c": classification(c(sights.at(epoch, i)), truth(i))}, run, step)
+        play(playing, {"c": classification(c(sights.at(epoch, i)), truth(i))}, run, step)

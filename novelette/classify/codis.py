@@ -3,17 +3,17 @@
 import torch
 from torch import Tensor
 
-from novelette.classify.game import Taught, Turns, classification, enter, parts, play
+from novelette.classify.game import Taught, Turns, classification, enter, moves, play
 from novelette.classify.losses import distillation
 from novelette.classify.pictures import Pictures
-from novelette.classify.recipe import QUICK, Recipe
+from novelette.classify.recipe import QUICK, Phased, Recipe
 from novelette.settings import setting
 from novelette.training import Run
 
 PAPER = "Anil et al.: Large scale distributed neural network training through online distillation (ICLR 2018), Algorithm 1"
 
 
-class Config(Recipe, frozen=True, extra="forbid"):
+class Config(Phased, Recipe, frozen=True, extra="forbid"):
     """Pretraining is the paper's burn-in, in which the two do not listen to each other."""
 
     peer_weight: float = setting(1.0, "weight of the divergence from the other one's distribution", ge=0, le=1000)
@@ -30,8 +30,8 @@ def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: i
     a, pictures, y_of = config, Pictures(images.to(device), config, seed), labels.to(device)
     c, peer = enter((a.classifier, a.classifier), images, classes, a, seed, device)
     turns = Turns(len(images), a, seed)
-    for step in run.steps(len(turns), parts({"c": c, "peer": peer}), seed=seed, images=turns.batch_size):
-        who, epoch, taken = turns[step]
+    playing = {"c": c, "peer": peer}
+    for step, (who, epoch, taken) in moves(run, playing, turns, forget=a.forget, seed=seed):
         i = torch.from_numpy(taken).to(device)
         x, y = pictures.at(epoch, i), y_of[i]
         h, h_peer = c(x), peer(x)
@@ -39,5 +39,5 @@ def fit(images: Tensor, labels: Tensor, config: Config, *, classes: int, seed: i
         if who == "c":
             l["c"] = l["c"] + a.peer_weight * distillation(h, h_peer, "kl")
             l["peer"] = l["peer"] + a.peer_weight * distillation(h_peer, h, "kl")
-        play({"c": c, "peer": peer}, l, run, step)
+        play(playing, l, run, step)
     return Taught(c.net.eval(), peer.net.eval())

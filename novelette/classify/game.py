@@ -1,6 +1,6 @@
 """The players' moves and their order: what KDGAN and NaGAN have in common (Algorithm 1 of the KDGAN paper)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -45,6 +45,10 @@ class Player:
     def __call__(self, x: Tensor) -> Tensor:
         """Scores (B, K) of what is shown, (B, ...), in training: with dropout, and a gradient."""
         return precise(self.net, x, precision=self.precision)
+
+    def forget(self) -> None:
+        """Adam begins anew."""
+        self.optimizer.state.clear()
 
     def descend(self, l: Tensor) -> None:
         """A step down the mean of (B,) losses."""
@@ -141,6 +145,11 @@ class Turns:
         epoch, within = divmod(number - self.pretraining, len(self.round))
         return Turn(self.round[within], self.pretraining + epoch, index)
 
+    @property
+    def begins(self) -> int:
+        """The step at which pretraining is over."""
+        return self.moves * self.pretraining
+
     def ends(self) -> list[int]:
         """After how many steps each epoch of pretraining, then of the game, is over."""
         lengths = [self.moves] * self.pretraining + [self.moves * len(self.round)] * self.epochs
@@ -149,6 +158,19 @@ class Turns:
     def temperature(self, epoch: int, first: float, last: float) -> float:
         """τ: `first` up to the game's first epoch, falling exponentially from there to `last` in its last (section 4)."""
         return first * (last / first) ** (max(0, epoch - self.pretraining) / max(1, self.epochs - 1))
+
+
+def moves(run: Run, playing: Mapping[str, Player], turns: Turns, *, forget: bool, seed: int) -> Iterator[tuple[int, Turn]]:
+    """The steps of a run, each with its turn.
+
+    Args: forget: where pretraining ends, whose gradients have become next to nothing, each Adam begins anew. It divides a gradient by the
+        root of their mean square, so that the first ones of another loss would make several times as long steps as the learning rate says.
+    """
+    for step in run.steps(len(turns), parts(playing), seed=seed, images=turns.batch_size):
+        if forget and step == turns.begins:
+            for player in playing.values():
+                player.forget()
+        yield step, turns[step]
 
 
 def classification(scores: Tensor, y: Tensor) -> Tensor:

@@ -33,13 +33,21 @@ class Recipe(Augmentation, frozen=True, extra="forbid"):
         return {"c": self.passes_c}
 
 
-class WithTeacher(Recipe, frozen=True, extra="forbid"):
+class Phased(BaseModel, frozen=True, extra="forbid"):
+    """A method that has another loss than its pretraining."""
+
+    forget: bool = setting(
+        True, "Adam forgets what it gathered in pretraining; off: its first steps after that are several times as long as --learning-rate"
+    )
+
+
+class WithTeacher(Phased, Recipe, frozen=True, extra="forbid"):
     """A method whose classifier learns from a network that is not kept."""
 
     teacher: players.Player = setting("lenet", "the teacher's network, and the discriminator's where there is one")
 
 
-class Rewards(BaseModel, frozen=True, extra="forbid"):
+class Rewards(Phased, frozen=True, extra="forbid"):
     """How players that draw labels learn from what a discriminator says of them.
 
     Deviation: the paper's rewards have no baseline (docs/classify.md tells why ours have).

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from novelette.classify.game import Taught, Turns, classification, enter, parts, play
+from novelette.classify.game import Taught, Turns, classification, enter, moves, play
 from novelette.classify.pictures import Pictures
 from novelette.classify.recipe import WithTeacher
 from novelette.training import Run
@@ -30,13 +30,13 @@ def teach(
     a, pictures, y_of = config, Pictures(images.to(device), config, seed), labels.to(device)
     c, t = enter((a.classifier, a.teacher), images, classes, a, seed, device)
     turns = Turns(len(images), a, seed)
-    for step in run.steps(len(turns), parts({"c": c, "t": t}), seed=seed, images=turns.batch_size):
-        who, epoch, taken = turns[step]
+    playing = {"c": c, "t": t}
+    for step, (who, epoch, taken) in moves(run, playing, turns, forget=a.forget, seed=seed):
         i = torch.from_numpy(taken).to(device)
         x, y = pictures.at(epoch, i), y_of[i]
         if who == "all":
             l = {"c": classification(c(x), y), "t": classification(t(x), y)}
         else:
             l = {"c": loss(c(x), t.still(pictures, epoch, i), y)}
-        play({"c": c, "t": t}, l, run, step)
+        play(playing, l, run, step)
     return Taught(c.net.eval(), t.net.eval())

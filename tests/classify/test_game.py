@@ -9,8 +9,9 @@ from torch import Tensor
 
 from novelette.classify import kdgan, plain
 from novelette.classify.concrete import draw
-from novelette.classify.game import Player, Turns, detection, discrimination, persuasion
+from novelette.classify.game import Player, Turns, detection, discrimination, moves, persuasion
 from novelette.classify.losses import distillation, log_made, log_true, value
+from novelette.training import Run
 
 P_U = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]], dtype=torch.float64)
 P_C = torch.tensor([[0.2, 0.2, 0.6], [0.3, 0.4, 0.3]], dtype=torch.float64)
@@ -120,3 +121,18 @@ def test_bfloat16_is_for_products_alone():
     full, short = Player(net, 1e-3)(x), Player(net, 1e-3, "bfloat16")(x)
     assert short.dtype == net.weight.dtype == torch.float32
     assert 0 < (full - short).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("forget", [True, False])
+def test_adam_begins_anew_where_pretraining_ends_and_its_first_steps_are_as_long_as_the_learning_rate_says(forget):
+    """Gradients of 1e-3 a thousand times, then of 1: by what was gathered before, the first steps are several times too long."""
+    w, turns = torch.nn.Linear(1, 1, bias=False), Turns(20, kdgan.Config(pretraining=500, epochs=1), seed=0)
+    player, at, steps = Player(w, 0.01), [], []
+    for step, (who, _, taken) in moves(Run(), {"c": player}, turns, forget=forget, seed=0):
+        assert (who == "all") == (step < turns.begins == 1000)
+        at.append(w.weight.item())
+        player.descend((1e-3 if who == "all" else 1.0) * w.weight.sum().expand(len(taken)))
+        steps.append(at[-1] - w.weight.item())
+    assert steps[:1000] == pytest.approx([0.01] * 1000, rel=1e-2)
+    longest = max(steps[1000:1020])
+    assert longest == pytest.approx(0.01, rel=1e-2) if forget else longest > 0.05
