@@ -5,12 +5,13 @@
 
 Section 2.3 of the technical report. Trained on the training images of all classes but one (the protocol leave-one-out); measured on 1,000
 known test images, 250 of the class left out, and 250 of uniform noise. One JSON line a seed goes to results/certainty.jsonl. From the
-records of all seeds OUTPUT.md has the table, and OUTPUT.svg and .png the medians; without a seed (--seeds) nothing is trained.
+records of all seeds OUTPUT.md has the table, and OUTPUT.svg and .png the medians. A seed that has a record is not trained again.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from novelette import metrics
 from novelette.bench.cells import cell, markdown, number, std
 from novelette.bench.engine import prepared
 from novelette.bench.figures import Dots, Mark, draw
+from novelette.bench.origins import each
 from novelette.bench.stamps import append, commit, stamp
 from novelette.bench.stamps import read as read_lines
 from novelette.data.images import as_tensor
-from novelette.data.named import class_index, load_named, outline
+from novelette.data.named import NamedSet, class_index, load_named
 from novelette.data.protocol import leave_one_out
 from novelette.files import write_whole
 from novelette.methods.certainty import Config, Scorer, fit
@@ -97,7 +99,7 @@ By seed, the median certainty of noise:
 
 {markdown(["reading", *(f"seed {record['seed']}" for record in records)], of_noise)}
 
-Made by `{command}` from `results/certainty.jsonl`; commits {", ".join(sorted({record["commit"] for record in records}))}.
+Made by `{command}` from `results/certainty.jsonl`; commits {each(records, "commit")}.
 """
     return text, Dots("", alt, marks, [r for r in readings if r != "gradient"], "median certainty")
 
@@ -106,42 +108,48 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--novel", default="4")
-    parser.add_argument("--seeds", type=int, nargs="*", default=(0, 1, 2))
+    parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
     parser.add_argument("--size", type=int, default=28)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--data-root", type=Path, action="append", default=[])
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--output", type=Path, default=Path("docs/results/certainty"))
     given = parser.parse_args()
-    if given.seeds:
-        measure(given)
-    asked = asked_for(given)
-    lines = read_lines(given.results / "certainty.jsonl")
-    by_seed = {line["seed"]: line for line in lines if asked.items() <= line.items()}  # the last of each
-    text, plot = page([by_seed[seed] for seed in sorted(by_seed)], "python benchmarks/certainty.py", given.output.name)
+    named = load_named(given.data, data_roots=given.data_root)
+    asked = asked_for(named, given)
+    lines = given.results / "certainty.jsonl"
+    measure(named, asked, sorted(set(given.seeds) - of_seeds(lines, asked).keys()), given)
+    found = of_seeds(lines, asked)
+    options = {"data": given.data, "novel": given.novel, "size": given.size, "steps": given.steps, "seeds": " ".join(map(str, found))}
+    command = " ".join(["python benchmarks/certainty.py", *(f"--{name} {value}" for name, value in options.items())])
+    text, plot = page(list(found.values()), command, given.output.name)
     for ending, data in zip((".svg", ".png"), draw(plot), strict=True):
         write_whole(given.output.with_suffix(ending), data)
     write_whole(given.output.with_suffix(".md"), text)
 
 
-def asked_for(given: argparse.Namespace) -> dict[str, Any]:
+def of_seeds(path: Path, asked: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """The records of these settings, by seed, the last of each."""
+    return dict(sorted((line["seed"], line) for line in read_lines(path) if asked.items() <= line.items()))
+
+
+def asked_for(named: NamedSet, given: argparse.Namespace) -> dict[str, Any]:
     """What the records of a page have in common, and a record says of itself beside its seed."""
     config = Config(reading="plain", steps=given.steps).model_dump(mode="json")
-    return {"data": outline(given.data).title, "novel": given.novel, "size": given.size, "steps": given.steps, "config": config}
+    return {"data": named.title, "novel": given.novel, "size": given.size, "steps": given.steps, "config": config}
 
 
-def measure(given: argparse.Namespace) -> None:
+def measure(named: NamedSet, asked: dict[str, Any], seeds: Sequence[int], given: argparse.Namespace) -> None:
     """Train and read one network a seed, and leave a record of each."""
     torch.set_num_threads(1)
-    began_at, named = commit(), load_named(given.data, data_roots=given.data_root)
+    began_at = commit()
     pixels, novel = prepared(named, given.size), class_index(named, given.novel)
     split = leave_one_out(named.labels, named.is_train, novel)
     labels, test = named.labels[split.test], as_tensor(pixels[split.test])
     noise = np.random.default_rng(0).integers(0, 256, (250, *test.shape[1:]), dtype=np.uint8)
     kinds = {"known": test[labels != novel][:1000], "novel": test[labels == novel][:250], "noise": as_tensor(noise)}
-    asked = asked_for(given)
     config = Config(**asked["config"])
-    for seed in given.seeds:
+    for seed in seeds:
         record, began, run = stamp(began_at) | asked | {"seed": seed}, time.process_time(), Run()
         known = torch.from_numpy(named.labels[split.train])
         plain = fit(torch.from_numpy(pixels[split.train]), config, labels=known, seed=seed, device=CPU, run=run)

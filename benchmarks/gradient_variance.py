@@ -58,7 +58,7 @@ def page(records: list[Record]) -> Made:
         f"`python benchmarks/gradient_variance.py --seeds {seeds} {options}`, {len(records)} records in `results/gradient-variance.jsonl`, "
         f"{seconds} of processor time, commits {each(records, 'commit')}, torch {each(records, 'torch')}"
     )
-    what = gradients.section(records, f"{given['pictures']:,} pictures of MNIST")
+    what = gradients.section(records, f"{given['pictures']:,} pictures of {given['data']}")
     return Made("gradient-variance", "KDGAN: how far gradients lie apart on MNIST", text, [("", [what])], origin)
 
 
@@ -73,8 +73,8 @@ def main() -> None:
     torch.set_num_threads(1)
     began_at = commit()
     path, named, config = given.results / "gradient-variance.jsonl", load_named("mnist"), kdgan.Config(epochs=given.epochs)
-    key = {name: vars(given)[name] for name in SETTINGS} | {"config": config.model_dump(mode="json")}
-    same = [record for record in read(path) if all(record[name] == value for name, value in key.items())]
+    key = {name: vars(given)[name] for name in SETTINGS} | {"data": named.title, "config": config.model_dump(mode="json")}
+    same = [record for record in read(path) if all(record.get(name) == value for name, value in key.items())]
     training, pixels = np.flatnonzero(named.is_train), prepared(named, 28)
     for seed in (seed for seed in given.seeds if seed not in {record["seed"] for record in same}):
         which = training[drawn(named.labels[training], given.pictures, np.random.default_rng((seed, 1)))]

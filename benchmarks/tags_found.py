@@ -28,9 +28,10 @@ def spread(values: Values) -> tuple[float, float]:
 
 
 def signed(values: Values) -> str:
-    """Mean, with its sign, ± standard deviation."""
+    """Mean, with its sign, ± standard deviation, the mean alone of one value."""
     mean, deviation = spread(values)
-    return f"{round(mean, 3) + 0.0:+.3f} ± {deviation:.3f}"  # 0 is no -0
+    said = f"{round(mean, 3) + 0.0:+.3f}"  # 0 is no -0
+    return f"{said} ± {deviation:.3f}" if len(values) > 1 else said
 
 
 def gaps(records: Sequence[Record], own: str, other: str, kind: str, measure: str = "MAP") -> list[float]:

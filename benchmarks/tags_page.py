@@ -35,7 +35,9 @@ NAMED = {"beta": (0.001, 0.1, 10.0, 1000.0), "gamma": (1e-4, 0.01, 1.0, 100.0)} 
 
 
 def cell(values: Values) -> str:
-    return "{:.3f} ± {:.3f}".format(*spread(values))
+    """Mean ± standard deviation, the mean alone of one value."""
+    mean, deviation = spread(values)
+    return f"{mean:.3f} ± {deviation:.3f}" if len(values) > 1 else f"{mean:.3f}"
 
 
 def compared(records: Sequence[Record]) -> list[Section]:
@@ -46,12 +48,14 @@ def compared(records: Sequence[Record]) -> list[Section]:
     for kind, title in KINDS.items():
         of = {label: [r for r in records if (r["label"], r["vocabulary"]) == (label, kind)] for label in labels}
         rows = [[label, *(cell([r[m] for r in own]) for m in heads)] for label, own in of.items() if own]
-        some = next((own for own in of.values() if own), None)
-        if some is None:
+        some = [record for own in of.values() for record in own]
+        if not some:
             continue
+        counts = sorted({len(own) for own in of.values() if own})
+        splits = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else counts[0]
         text = (
             f"100 tags; {each(some, 'training')} photographs train and {each(some, 'test')} are tested, which have "
-            f"{each(some, 'tags a photograph')} of the tags each: mean ± standard deviation over {len(some)} splits, "
+            f"{each(some, 'tags a photograph')} of the tags each: mean ± standard deviation over {splits} splits, "
             "whose tests are drawn from the same 400 photographs."
         )
         sections.append(Section(f"By {title}", f"{text}\n\n{markdown(['method', *heads], rows)}"))
@@ -83,9 +87,10 @@ def differences(records: Sequence[Record]) -> Section | None:
     return Section("What a game and its text are worth", f"{text}\n\n{markdown(heads, rows, left=3)}")
 
 
-def banded(label: str, x: Values, ys: Sequence[Values], colour: int) -> Line:
-    means, spreads = zip(*(spread(list(column)) for column in zip(*ys, strict=True)), strict=True)
-    return Line(label, list(x), means, colour, spread=spreads)
+def banded(label: str, points: Mapping[float, Values], colour: int) -> Line:
+    """A line through means of values, by x."""
+    means, spreads = zip(*map(spread, points.values()), strict=True)
+    return Line(label, list(points), means, colour, spread=spreads)
 
 
 def courses(records: Sequence[Record]) -> Section | None:
@@ -96,7 +101,8 @@ def courses(records: Sequence[Record]) -> Section | None:
     for colour, label in enumerate(labels):
         own = [record for record in records if record["label"] == label]
         for measure, lines in panels.items():
-            lines.append(banded(label, own[0]["epoch"], [record[measure] for record in own], colour))
+            columns = zip(*(record[measure] for record in own), strict=True)
+            lines.append(banded(label, dict(zip(own[0]["epoch"], columns, strict=True)), colour))
         of = own[0]["config"]
         schedule = f"{of['learning_rate']:g}, {of['pretraining']}"
         rows.append([label, schedule, *(cell([record[m][at] for record in own]) for m in panels for at in (0, -1))])
@@ -129,11 +135,11 @@ def swept(records: Sequence[Record]) -> Section | None:
         panels: dict[str, list[Line]] = {"P@3": [], "F@3": [], "MAP": [], "MRR": [], "entropy, nats": []}
         for colour, (estimator, label) in enumerate(ESTIMATORS.items()):
             own = [record for record in records if (record["weight"], record["estimator"]) == (name, estimator)]
+            by_value = {value: at for value in values if (at := [r for r in own if r["value"] == value])}
             for title, lines in panels.items() if own else ():
-                by_value = [[r[title.partition(",")[0]] for r in own if r["value"] == value] for value in values]
-                lines.append(banded(label, values, list(zip(*by_value, strict=True)), colour))
-            for value in values if own else ():
-                at = [r for r in own if r["value"] == value]
+                measure = title.partition(",")[0]
+                lines.append(banded(label, {value: [r[measure] for r in at] for value, at in by_value.items()}, colour))
+            for value, at in by_value.items():
                 rows.append([letter, label, f"{value:g}", *(cell([r[m] for r in at]) for m in ("P@3", "F@3", "MAP", "MRR", "entropy"))])
         alt = f"Measures and the entropy of the classifier by {letter}, the others as chosen; {BANDS} over two parts"
         plots.append(Lines(name, alt, panels, letter, "", at=NAMED.get(name, ())))

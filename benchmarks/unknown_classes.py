@@ -22,6 +22,7 @@ from PIL import Image
 import novelette
 from novelette import metrics
 from novelette.bench.cells import bold, markdown, mean, number
+from novelette.bench.origins import each
 from novelette.bench.stamps import append, commit, read, stamp
 from novelette.classify import store
 from novelette.classify.evaluate import evaluate
@@ -100,7 +101,7 @@ def page(records: list[dict[str, Any]]) -> str:
         parts.append(
             f"## {first['method']}, {first['each']} pictures of each known class of {first['data']}\n\n"
             f"{markdown(['left out', *FIGURES.values()], rows)}\n\n"
-            f"Made by `{made_by}`, records in `results/unknown-classes.jsonl`; commits {', '.join(sorted({r['commit'] for r in own}))}."
+            f"Made by `{made_by}`, records in `results/unknown-classes.jsonl`; commits {each(own, 'commit')}."
         )
     return "\n\n".join([HEAD, *parts]) + "\n"
 

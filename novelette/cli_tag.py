@@ -12,7 +12,7 @@ from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 
 from novelette.arguments import Flag, Output, SourceName, as_dataclass, given_settings, methods_usage, parse
 from novelette.errors import InputError
-from novelette.saying import STOPPED, refuse_negative, skipped
+from novelette.saying import STOPPED, check_seed, skipped
 
 TaggerPath = Annotated[Positional[Path], arg(metavar="TAGGER")]
 
@@ -84,7 +84,7 @@ def fit(args: Sequence[str]) -> int:
         from novelette.tags.fitting import fit as fit_tagger
         from novelette.tags.readers import read
 
-        refuse_negative("--seed", seed)
+        check_seed(seed)
         if not 2 <= vocabulary_size <= 100_000:
             raise InputError(f"--vocabulary-size {vocabulary_size} is not from 2 to 100,000")
         config = validated(module.Config, module.Config().model_dump() | given_settings(settings, args))
@@ -164,7 +164,8 @@ def evaluate(
     else:
         lines = {"the tagger": found.values, "the most frequent tags": found.most_frequent}
         rows = [[name, *(f"{value:.4f}" for value in values.values())] for name, values in lines.items()]
-        print("\n".join(text_table(["", *found.values], rows)))
+        heads = [f"{name} (kdgan)" if f_at_n == "kdgan" and name.startswith("F@") else name for name in found.values]
+        print("\n".join(text_table(["", *heads], rows)))
         print(found.sentence())
         left_out = f"{found.trained_on:,} of its training, {found.untagged:,} with other tags alone"
         print(f"on {counted(found.pictures, 'picture')}; left out: {left_out}")
@@ -192,6 +193,8 @@ def _keep(fitted: Any, output: Path, force: bool) -> int:
     for count, what in ((fitted.untagged, "with no tag of the vocabulary, left out"), (fitted.without_text, "without text")):
         if count:
             print(f"{counted(count, 'training picture')} {what}")
+    if fitted.without_tags:
+        print(f"{counted(fitted.without_tags, 'picture')} without any tag left out")
     return skipped(fitted.unreadable)
 
 

@@ -133,9 +133,9 @@ def page(record: dict[str, Any]) -> Made:
     rows = [[name, words(own[key]), words(teacher[key])] for name, (key, words) in FIGURES.items()]
     times = ratios(own, teacher)
     text = (
-        f"A KDGAN classifier (`{own['player']}`) of {record['data']} from {record['pictures']:,} labelled pictures, and its teacher "
-        f"(`{teacher['player']}`), which has {times['params']:.2f} times its parameters and {times['macs']:.1f} times its multiply-adds. "
-        "[What the names mean](../classify.md)."
+        f"A classifier (`{own['player']}`) by `{record['method']}` of {record['data']} from {record['pictures']:,} labelled pictures, and "
+        f"its teacher (`{teacher['player']}`), which has {times['params']:.2f} times its parameters and {times['macs']:.1f} times its "
+        "multiply-adds. [What the names mean](../classify.md)."
     )
     origin = (
         f"## Where these figures come from\n\n`{record['command']}`, a record in `results/deploy-classifier.jsonl`, commit "
@@ -166,8 +166,9 @@ def main(argv: list[str] | None = None) -> None:
             if given.fitted
             else [f"--source {given.source} --pictures {given.pictures} --seed {given.seed}", *settings]
         )
-        record = record_of(command=" ".join(["python benchmarks/deploy/classifier.py", *options]), data=given.source)
-        record |= {"pictures": card.provenance["n_training"], "config": card.config.model_dump(mode="json")}
+        title = pictures_by_class(given.source, Where(), test=True).title
+        record = record_of(command=" ".join(["python benchmarks/deploy/classifier.py", *options]), data=title)
+        record |= {"method": card.method, "pictures": card.provenance["n_training"], "config": card.config.model_dump(mode="json")}
         record |= measured(path, given.source, Path(folder), given.seconds)
     append(given.results / "deploy-classifier.jsonl", [record])
     print(json.dumps(record, indent=1))

@@ -25,8 +25,8 @@ from novelette.errors import InputError
 from novelette.files import check_writable, write_whole
 from novelette.fitting import find_method
 from novelette.progress import progress
-from novelette.training import Interrupted, pick_device
 from novelette.training import Run as Training
+from novelette.training import pick_device
 
 MODELS = ".models"  # below the results: weights of teachers, and of benches that keep them
 SPLITS: dict[str, Callable[..., Split]] = {
@@ -135,8 +135,6 @@ def run_stack(bench: Bench, runs: list[Run], pixels: NDArray[np.uint8], known: K
     began = time.perf_counter()
     try:
         scorers = trained(bench, runs, images, known, device, training)
-    except Interrupted as stopped:  # Ctrl-C is no failure of the run
-        raise KeyboardInterrupt from stopped
     except Exception as error:
         scorers, training.failed = [None] * len(runs), dict.fromkeys(range(len(runs)), error) | training.failed
     fit_seconds = (time.perf_counter() - began) / len(runs)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from novelette.bench.cells import Record, check
 from novelette.bench.measures import asked
 from novelette.bench.printed import Printed, printed
-from novelette.bench.runs import Bench, Records, Run, current, expand, read_bench
+from novelette.bench.runs import Bench, Records, Run, expand, newest, other_settings, read_bench
 from novelette.bench.table import Row, rows_of
 from novelette.data.named import outline
 from novelette.errors import InputError
@@ -130,17 +130,13 @@ def _found(bench: Bench, results: Path, tables: Printed) -> Found:
     file = Records(results / f"{bench.name}.jsonl")
     records = file.read()
     runs = expand(bench, outline(bench.data))
-    mine: list[Record] = []
-    for title in reversed(dict.fromkeys(record.get("data") for record in records)):
-        mine = mine or current(bench, str(title), runs, records)
+    mine = newest(bench, runs, records)
     for record in mine:
         if "error" not in record:
             check(record, Shape, f"{record['label']}, {record['normal']}, seed {record['seed']}", file.path)
-    keys = {record["key"] for record in mine}
     have = {record["normal"] for record in mine}
     classes = [normal for normal in dict.fromkeys(run.normal for run in runs) if normal in have]
-    others = sum(record["key"] not in keys for record in records)
-    return Found(bench, mine, classes, len(runs), others, _lacking(bench, runs, mine), tables)
+    return Found(bench, mine, classes, len(runs), other_settings(mine, records), _lacking(bench, runs, mine), tables)
 
 
 def _lacking(bench: Bench, runs: Sequence[Run], records: Sequence[Record]) -> dict[str, int]:

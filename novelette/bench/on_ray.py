@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from novelette.bench.fanout import Call, Ended
 from novelette.bench.runs import Bench, Run
 from novelette.errors import InputError
-from novelette.files import write_whole
+from novelette.files import reason, write_whole
 
 if TYPE_CHECKING:
     from novelette.bench.engine import Known
@@ -139,8 +139,7 @@ def check_cluster(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise InputError(f"--address {address}: no Ray cluster answers there ({why})") from error
+        raise InputError(f"--address {address}: no Ray cluster answers there ({reason(error)})") from error
     try:  # in a process of its own: Ray tries for minutes, and when it gives up it ends the process
         joined = subprocess.run([sys.executable, "-c", JOIN, address], capture_output=True, timeout=JOIN_S, check=False)
         failed, said = joined.returncode != 0, joined.stderr

@@ -74,10 +74,7 @@ def make(name: str, benchmarks: Path, results: Path) -> Made:
     every = [find(benchmarks / f"{bench}.toml", results, page.published) for bench in page.benches]
     some = [found for found in every if found.good]
     if not some:
-        commands = " and ".join(f"`novelette bench {benchmarks.name}/{bench}.toml`" for bench in page.benches)
-        older = sum(found.others for found in every)
-        but = f" but {older} of other settings" if older else ""
-        raise InputError(f"{name}: there are no records of it in {results}{but}: run {commands}")
+        raise no_records(page, benchmarks, results, sum(found.others for found in every))
     if len(page.benches) == 1:
         parts = [("", _sections(some[0]))]
         title, text = page.title or some[0].bench.title, page.text
@@ -87,6 +84,13 @@ def make(name: str, benchmarks: Path, results: Path) -> Made:
             parts.append((found.bench.title, told_apart(_sections(found), found.bench.name)))
         title, text = page.title, page.text
     return Made(name, title, text, parts, origins(every, benchmarks.name, name))
+
+
+def no_records(page: Page, benchmarks: Path, results: Path, others: int) -> InputError:
+    """That a page has no record, and how to make some.   Args: others: records of its benches that are of other settings."""
+    commands = " and ".join(f"`novelette bench {benchmarks.name}/{bench}.toml`" for bench in page.benches)
+    but = f" but {others} of other settings" if others else ""
+    return InputError(f"{page.name}: there are no records of it in {results}{but}: run {commands}")
 
 
 def read_page(name: str, benchmarks: Path) -> Page:

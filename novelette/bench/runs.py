@@ -224,6 +224,20 @@ def current(bench: Any, title: str, runs: Sequence[Any], records: list[dict[str,
     return [record | {"label": run.entry.label} for run, record in found if record is not None]
 
 
+def newest(bench: Any, runs: Sequence[Any], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`current` of the copy of the data, of those that records are of, that the newest of these are of; [] where none has any."""
+    for title in reversed(dict.fromkeys(record.get("data") for record in records)):
+        if found := current(bench, str(title), runs, records):
+            return found
+    return []
+
+
+def other_settings(found: list[dict[str, Any]], records: list[dict[str, Any]]) -> int:
+    """How many records are of other settings, or other data, than those found."""
+    keys = {record["key"] for record in found}
+    return sum(record["key"] not in keys for record in records)
+
+
 class Records:
     """The records of one bench: `results/<name>.jsonl`, a line a run, appended whole.
 

@@ -29,7 +29,7 @@ class Reading(nn.Module):
 
     def __init__(self, net: nn.Sequential, kept: Sequence[Tensor]) -> None:
         super().__init__()
-        self.net, self.dropouts = net, len(kept)
+        self.net = net
         for i, of_layer in enumerate(kept):
             self.register_buffer(f"kept{i}", of_layer)
 

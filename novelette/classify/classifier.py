@@ -1,7 +1,7 @@
 """A fitted classifier: a detector of what belongs to none of its classes that also says which class."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,10 +60,6 @@ class Classifier:
         self.detector.to(device)
         return self
 
-    def recalibrated(self, scores: NDArray[np.floating] | None, false_alarm_rate: float) -> "Classifier":
-        """The same with other calibration scores (None keeps them) or another stated rate."""
-        return replace(self, detector=self.detector.recalibrated(scores, false_alarm_rate))
-
     def read_pixels(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities (N, K) and scores (N,) of prepared pictures, uint8 (N, 1, C, S, S)."""
         found = [self.scorer.both(as_tensor(pixels[i : i + FORWARD, 0], self.detector.device)) for i in range(0, len(pixels), FORWARD)]
@@ -88,9 +84,8 @@ class Classifier:
         source = open_source(images)
         with progress("classify", len(source), shown=bar) as show:
             read = self.read(source, show=show)
-        p_value, unknown = self.detector.judge(read.score)
-        names, unreadable = [source.names[i] for i in read.indices], {source.names[i]: why for i, why in read.unreadable.items()}
-        return Predictions(names, read.score, p_value, unknown, unreadable, read.probability, self.classes)
+        judged = self.detector.judge(read.score)
+        return Predictions.of(source, read.indices, read.score, *judged, read.unreadable, read.probability, self.classes)
 
     @torch.inference_mode()
     def scores(self, x: torch.Tensor) -> torch.Tensor:

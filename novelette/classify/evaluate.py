@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from novelette import accounting
@@ -13,7 +14,8 @@ from novelette.classify.classifier import Classifier
 from novelette.data.select import UNKNOWN, Labelled
 from novelette.errors import InputError
 from novelette.info import ratios
-from novelette.metrics import auroc, auroc_interval, share_interval
+from novelette.metrics import auroc, auroc_interval, false_alarms_by_chance, mean_interval, share_interval
+from novelette.predictions import without_rank
 from novelette.verdict import Finding, percent
 from novelette.words import counted
 
@@ -28,9 +30,10 @@ class Evaluation:
         classes: names, K.   names, indices: of the n readable pictures, and positions in the source.
         true: the class of each, (n,), -1 where it belongs to none.   said: the most probable one, (n,).   probability: of that, (n,).
         score: how uncertain, (n,).   unknown: whether each is called unknown, (n,); None without a threshold.
+        false_alarm_rate, n_calibration: that is stated, and the calibration pictures that the threshold comes from.
         seen: how many of them training saw.   unreadable: name -> why, of the pictures that were left out.
         costs: of the classifier, then of its teacher where there is one: parameters, operations, speed.
-        teacher_accuracy: on the same pictures.
+        teacher_said: the class that it says of each, (n,); None without one.
     """
 
     classes: tuple[str, ...]
@@ -42,10 +45,11 @@ class Evaluation:
     score: NDArray[np.float32]
     unknown: NDArray[np.bool_] | None
     false_alarm_rate: float
+    n_calibration: int
     seen: int
     unreadable: dict[str, str]
     costs: tuple[dict[str, Any], ...]
-    teacher_accuracy: float | None
+    teacher_said: NDArray[np.int64] | None = None
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
@@ -72,6 +76,18 @@ class Evaluation:
     def majority(self) -> float:
         """The accuracy of always saying the class that most of these pictures belong to."""
         return float(self.confusion.sum(1).max() / self.confusion.sum())
+
+    @property
+    def teacher_accuracy(self) -> float | None:
+        """The teacher's, on the same pictures."""
+        return None if self.teacher_said is None else float((self.teacher_said == self.true)[self.known].mean())
+
+    def ahead_of_teacher(self) -> tuple[float, float] | tuple[None, None]:
+        """95 %, of the accuracy less the teacher's: percentiles of 1,000 bootstrap samples of the pictures, the same for both."""
+        if self.teacher_said is None:
+            return None, None
+        right, its = ((said == self.true)[self.known].astype(np.int64) for said in (self.said, self.teacher_said))
+        return mean_interval(right - its, seed=0)
 
     def of_class(self, k: int) -> tuple[float | None, float | None]:
         """Recall and precision of class k; None where no picture is of it, or was said to be."""
@@ -123,19 +139,24 @@ class Evaluation:
             "unknown_caught": caught,
             "false_alarm_rate": alarms,
             "cost": self.costs[0],
-            "teacher": None if self.teacher_accuracy is None else {"accuracy": self.teacher_accuracy, "cost": self.costs[1]},
-            "ratios": None if self.teacher_accuracy is None else ratios(*self.costs),
+            "teacher": None if self.teacher_said is None else self._teacher(),
+            "ratios": None if self.teacher_said is None else ratios(*self.costs),
             "seen_in_training": self.seen,
             "unreadable": len(self.unreadable),
         }
+
+    def _teacher(self) -> dict[str, Any]:
+        low, high = self.ahead_of_teacher()
+        return {"accuracy": self.teacher_accuracy, "ahead_low": low, "ahead_high": high, "cost": self.costs[1]}
 
 
 def evaluate(
     classifier: Classifier, teacher: Classifier | None, labelled: Labelled, *, show: Callable[[int], None] | None = None
 ) -> Evaluation:
-    """Say the class of every picture, once, and compare with what is known.
+    """Say the class of every picture and compare with what is known; a teacher then says it too.
 
-    Raises: InputError for a class that the classifier was not trained on; pictures of none of its classes belong into a folder `unknown`.
+    Raises: InputError for a class that the classifier was not trained on (pictures of none of its classes belong into a folder `unknown`),
+        or where how unsure it is of a picture is no finite number.
     """
     position = {name: k for k, name in enumerate(classifier.classes)}
     strange = [name for name in labelled.names if name not in position and name != UNKNOWN]
@@ -145,15 +166,17 @@ def evaluate(
             f"{', '.join(classifier.classes)}; pictures of no class of its own go into a folder {UNKNOWN}"
         )
     read = classifier.read(labelled.source, show=show)
+    names = [labelled.source.names[i] for i in read.indices]
+    if wrong := without_rank(read.score, names):
+        raise InputError(f"{wrong}: leave the picture out, or fit the classifier anew")
     known = np.array([position.get(name, -1) for name in labelled.names])
     true = known[labelled.classes[read.indices]]
     if not (true >= 0).any():
         raise InputError(f"{labelled.title} holds no picture of a class that the classifier knows: {', '.join(classifier.classes)}")
     said = read.probability.argmax(1)
-    teacher_said = None if teacher is None else teacher.read(labelled.source).probability.argmax(1)
     return Evaluation(
         classes=classifier.classes,
-        names=[labelled.source.names[i] for i in read.indices],
+        names=names,
         indices=read.indices,
         true=true,
         said=said,
@@ -161,17 +184,18 @@ def evaluate(
         score=read.score,
         unknown=classifier.detector.judge(read.score)[1],
         false_alarm_rate=classifier.detector.false_alarm_rate,
+        n_calibration=len(classifier.detector.calibration),
         seen=int(classifier.detector.saw(read.hashes).sum()),
         unreadable={labelled.source.names[i]: why for i, why in read.unreadable.items()},
         costs=costs([classifier] if teacher is None else [classifier, teacher]),
-        teacher_accuracy=None if teacher_said is None else float((teacher_said == true)[true >= 0].mean()),
+        teacher_said=None if teacher is None else teacher.read(labelled.source).probability.argmax(1),
     )
 
 
 def costs(classifiers: list[Classifier]) -> tuple[dict[str, Any], ...]:
-    """What telling the class of one image takes, of each: parameters, operations, bytes and speed, measured in turns."""
-    how = classifiers[0].detector.preprocessing
-    counts = [one.cost() for one in classifiers]
+    """What telling the class of one image takes, of each: parameters, operations, bytes, and speed on the CPU, measured in turns."""
+    how, cpu = classifiers[0].detector.preprocessing, torch.device("cpu")
+    counts = [one.to(cpu).cost() for one in classifiers]
     speeds = accounting.measure(
         [one.scores for one in classifiers], (how.channels, how.size, how.size), [cost.macs for cost in counts], seconds=SECONDS
     )
@@ -181,15 +205,9 @@ def costs(classifiers: list[Classifier]) -> tuple[dict[str, Any], ...]:
 def findings(e: Evaluation) -> Iterator[Finding]:
     """What was found, most important first."""
     yield _accuracy(e)
-    if e.teacher_accuracy is not None:
-        times = ratios(*e.costs)
-        gap = 100 * (e.accuracy - e.teacher_accuracy)
-        size = f"{times['params']:.1f} times its parameters and {times['macs']:.1f} times its multiply-adds"
-        beside = "as good as" if not gap else f"{abs(gap):.1f} points {'ahead of' if gap > 0 else 'behind'}"
-        text = f"Its teacher finds {percent(e.teacher_accuracy)}: it is {beside} a network of {size}."
-        yield Finding("good" if gap >= 0 else "plain", text)
+    yield from _beside_teacher(e)
     recalls = [(recall, name) for k, name in enumerate(e.classes) if (recall := e.of_class(k)[0]) is not None]
-    if len(recalls) > 1:
+    if min(recalls)[0] < max(recalls)[0]:
         worst = min(recalls)
         yield Finding("plain", f"It finds {worst[1]} least often, {percent(worst[0])} of its pictures.")
     yield from _of_unknown(e)
@@ -214,22 +232,42 @@ def _accuracy(e: Evaluation) -> Finding:
     return Finding("bad", f"{text} It tells classes apart {how} than {always}.")
 
 
+def _beside_teacher(e: Evaluation) -> Iterator[Finding]:
+    """Ahead or behind only where the interval of the difference says so."""
+    low, high = e.ahead_of_teacher()
+    if low is None or high is None or e.teacher_accuracy is None:
+        return
+    times = ratios(*e.costs)
+    size = f"a network of {times['params']:.1f} times its parameters and {times['macs']:.1f} times its multiply-adds"
+    how = "better than" if low > 0 else "worse than" if high < 0 else "not told from"
+    interval = f"{100 * (e.accuracy - e.teacher_accuracy):+.2f} points, 95 % interval {100 * low:+.2f} to {100 * high:+.2f}"
+    text = f"Its teacher finds {percent(e.teacher_accuracy)}: it is {how} {size} ({interval})."
+    yield Finding("plain" if high < 0 else "good", text)
+
+
 def _of_unknown(e: Evaluation) -> Iterator[Finding]:
     alarms, caught = e.rates()
     if alarms is None:
         yield Finding("plain", "It has no threshold, so it calls nothing unknown.")
     else:
-        text = f"It calls {percent(alarms)} of these pictures unknown; {100 * e.false_alarm_rate:g} % are stated."
+        n = int(e.known.sum())
+        low, high = false_alarms_by_chance(e.false_alarm_rate, e.n_calibration, n)
+        flagged = round(n * alarms)
+        how = "does not hold here" if flagged > high else "is more than kept" if flagged < low else "holds"
+        text = (
+            f"Of {counted(n, 'picture')} of its own classes it calls {percent(alarms)} unknown: its stated rate of "
+            f"{100 * e.false_alarm_rate:g} % {how}, {low:,} to {high:,} of them are within chance."
+        )
         if caught is not None:
             text += f" Of {counted(int((~e.known).sum()), 'picture')} of no class of its own it calls {percent(caught)} unknown."
-        yield Finding("plain", text)
-    low, high = e.unknown_interval()
-    if low is None or high is None:
+        yield Finding("bad" if flagged > high else "plain", text)
+    worst, best = e.unknown_interval()
+    if worst is None or best is None:
         return
-    interval = f"AUROC {e.unknown_auroc():.3f}, 95 % interval {low:.3f} to {high:.3f}"
-    if high < 0.5:
+    interval = f"AUROC {e.unknown_auroc():.3f}, 95 % interval {worst:.3f} to {best:.3f}"
+    if best < 0.5:
         yield Finding("bad", f"It is surer of pictures of no class of its own than of the others ({interval}).")
-    elif low <= 0.5:
+    elif worst <= 0.5:
         yield Finding("bad", f"How unsure it is tells pictures of no class from the others no better than chance ({interval}).")
     else:
         yield Finding("plain", f"It is less sure of pictures of no class of its own than of the others ({interval}).")

@@ -76,6 +76,8 @@ class Grid(BaseModel, frozen=True, extra="forbid"):
         labels = [row.label for row in self.classifiers]
         if len(set(labels)) < len(labels):
             raise ValueError(f"the label {next(label for label in labels if labels.count(label) > 1)!r} stands twice: give each its own")
+        if self.curve == 1:
+            raise ValueError("one look at the course would be where pretraining ends: set curve to 2 or more, or leave it out")
         if not self.validation and not self.tested:
             raise ValueError("neither held-out nor test images are to be looked at: set validation or tested")
         if self.curve and not self.validation:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from novelette.bench.cells import Record, check
-from novelette.bench.runs import Records, current
+from novelette.bench.runs import Records, newest, other_settings
 from novelette.classify.grid import CELL, FIGURE, Entry, Grid, expand, read_grid
 
 Share = Field(ge=0, le=1)
@@ -43,12 +43,15 @@ class Shape(BaseModel):
 class Left:
     """A grid with what its runs left.
 
-    Attributes: records: of the runs as the file stands now, failed ones too.   runs: how many there are.
+    Attributes:
+        records: of the runs as the file stands now, failed ones too.   runs: how many there are.
+        others: records in its file that are of other settings.
     """
 
     grid: Grid
     records: list[Record]
     runs: int
+    others: int = 0
 
     @cached_property
     def good(self) -> list[Record]:
@@ -90,13 +93,11 @@ def left(path: Path, results: Path) -> Left:
     """What the bench of a file left in `results`, which may be nothing. Raises: InputError for a file or a record that is wrong."""
     grid = read_grid(path)
     records, runs = Records(results / f"{grid.name}.jsonl", FIGURE, CELL).read(), expand(grid)
-    for title in reversed(dict.fromkeys(record.get("data") for record in records)):  # of several copies of the data the newest counts
-        found = of_records(grid, current(grid, str(title), runs, records))
-        if found.records:
-            for record in found.good:
-                check(record, Shape, f"{record['label']}, seed {record['seed']}", results / f"{grid.name}.jsonl")
-            return found
-    return Left(grid, [], len(runs))
+    mine = newest(grid, runs, records)
+    found = Left(grid, mine, len(runs), other_settings(mine, records))
+    for record in found.good:
+        check(record, Shape, f"{record['label']}, seed {record['seed']}", results / f"{grid.name}.jsonl")
+    return found
 
 
 def of_records(grid: Grid, records: list[Record]) -> Left:

@@ -8,13 +8,13 @@ import numpy as np
 from novelette.bench.cells import Record, markdown, mean, std
 from novelette.bench.figures import Line, Lines
 from novelette.bench.origins import Origin, each, ending, made, nothing
-from novelette.bench.page import Made, read_page, told_apart
+from novelette.bench.page import Made, no_records, read_page, told_apart
 from novelette.bench.printed import published
 from novelette.bench.sections import Section
 from novelette.classify.grid import PUBLISHED, Entry, Grid, is_grid, printed
 from novelette.classify.left import Left, left, of_records
-from novelette.errors import InputError
 
+DECADE = 10  # values of a setting that span more than this stand on a logarithmic axis
 Points = dict[float, tuple[float, float]]  # mean and standard deviation, by x
 
 
@@ -30,8 +30,7 @@ def make(name: str, benchmarks: Path, results: Path) -> Made:
     every = [left(benchmarks / f"{bench}.toml", results) for bench in page.benches]
     some = [found for found in every if found.good]
     if not some:
-        commands = " and ".join(f"`novelette bench {benchmarks.name}/{bench}.toml`" for bench in page.benches)
-        raise InputError(f"{name}: there are no records of it in {results}: run {commands}")
+        raise no_records(page, benchmarks, results, sum(found.others for found in every))
     if len(page.benches) == 1:
         return Made(name, page.title or some[0].grid.title, page.text, [("", sections(some[0]))], origins(every, benchmarks.name, name))
     parts = [("", beside(some))]
@@ -55,10 +54,11 @@ def accuracies(found: Left) -> Section:
     """A row a method, beside what is printed of it and beside the first row."""
     split = found.good[0]["split"]
     images = "test" if found.grid.tested else "held-out training"
+    weights = " The printed spread is over initial weights alone." if any(printed(found.grid, entry) for entry in found.rows) else ""
     text = (
         f"Part of the {images} images whose label is found, in per cent, after the last step: mean ± standard deviation over seeds (their "
-        f"number). {split['train']:,} pictures train. A seed decides which, beside the initial weights: the printed spread is over initial "
-        f"weights alone, and smaller. Behind *{found.rows[0].label}*: the mean difference at the same seeds ± its standard error."
+        f"number). {split['train']:,} pictures train. A seed decides the initial weights and, where there are more pictures, which of them "
+        f"train.{weights} Behind *{found.rows[0].label}*: the mean difference at the same seeds ± its standard error."
     )
     return Section("Accuracy", f"{text}\n\n{_accuracies(found)}")
 
@@ -103,9 +103,9 @@ def _apart(own: Mapping[int, float], printed: Sequence[float]) -> str:
 
 
 def _behind(ahead: Mapping[int, float], own: Mapping[int, float]) -> str:
-    """The mean difference at the same seeds ± its standard error, in points; nothing for the row itself, whose gaps are all 0."""
+    """The mean difference at the same seeds ± its standard error, in points; nothing for the row itself."""
     gaps = [100 * (ahead[seed] - own[seed]) for seed in own if seed in ahead]
-    if not any(gaps):
+    if own is ahead or not gaps:
         return ""
     error = (std(gaps) or 0) / np.sqrt(len(gaps))
     return f"{mean(gaps):.2f}" + (f" ± {error:.2f}" if len(gaps) > 1 else "")
@@ -202,7 +202,7 @@ def sweep(found: Left) -> Section | None:
     images = "test" if found.grid.tested else "held-out"
     alt = f"Accuracy on {images} images against {name}; bands are standard deviations over seeds"
     kinds = (f"{name} above 0", f"{name} = 0") if any(line.dashed for line in lines) else None
-    plot = Lines("sweep", alt, {found.grid.title: lines}, name, "accuracy, %", kinds=kinds, at=at)
+    plot = Lines("sweep", alt, {found.grid.title: lines}, name, "accuracy, %", kinds=kinds, at=at if at[-1] > DECADE * at[0] else ())
     return Section(f"Against {name}", "The figures are in the table above.", (plot,))
 
 
@@ -220,10 +220,11 @@ def _lines(found: Left) -> list[str]:
     good = found.good
     if not good:
         return nothing(found.runs)
+    split = good[0]["split"]
+    shown = {"train": "train", "validation": "are held out"} | ({"test": "test"} if found.grid.tested else {})
     return [
         f"- runs: {len(good)} of {found.runs}; seeds {each(good, 'seed')}",
-        f"- data: {each(good, 'data')}, {found.grid.size} px; images that train, are held out, and test: "
-        + ", ".join(f"{n:,}" for n in good[0]["split"].values()),
+        f"- data: {each(good, 'data')}, {found.grid.size} px; images: " + ", ".join(f"{split[name]:,} {do}" for name, do in shown.items()),
         f"- on: {each(good, 'device')}; threads a run: {each(good, 'threads')}",
         *made(good),
     ]

@@ -36,9 +36,6 @@ class Pictures:
         self.images, self.augmentation, self.seed = images, augmentation, seed
         self._moved: tuple[int, Tensor] | None = None  # of the last epoch asked for
 
-    def __len__(self) -> int:
-        return len(self.images)
-
     @property
     def device(self) -> torch.device:
         return self.images.device

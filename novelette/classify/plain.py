@@ -9,7 +9,7 @@ from novelette.classify.pictures import Pictures
 from novelette.classify.recipe import QUICK, Recipe
 from novelette.training import Run
 
-PAPER = "no paper: cross-entropy (2018, for comparison with KDGAN)"
+PAPER = "no paper"
 
 
 class Config(Recipe, frozen=True, extra="forbid"):

@@ -52,7 +52,10 @@ def _mistakes(e: Evaluation, source: Source) -> str:
             f'<figure class="card shot"><div class="pair">{picture}</div><figcaption><span class="badge novel">{said}</span> '
             f"{escape(e.names[i])}<small>is {true}; certain to {percent(float(e.probability[i]))}</small></figcaption></figure>"
         )
-    return f'<div class="gallery">{"".join(cards)}</div>' if cards else '<p class="none">It made none.</p>'
+    if cards:
+        return f'<div class="gallery">{"".join(cards)}</div>'
+    none = "Their pictures cannot be read any more." if len(e.mistakes) else "It made none."
+    return f'<p class="none">{none}</p>'
 
 
 def _classes(e: Evaluation) -> str:

@@ -16,8 +16,8 @@ from novelette.classify.drawing import drawn
 from novelette.classify.game import Turns
 from novelette.classify.recipe import Recipe
 from novelette.data.images import as_tensor
-from novelette.training import Interrupted, pick_device
 from novelette.training import Run as Training
+from novelette.training import pick_device
 
 if TYPE_CHECKING:
     from novelette.classify.grid import Grid, Run
@@ -60,8 +60,6 @@ def train(grid: "Grid", runs: "list[Run]", pixels: NDArray[np.uint8], known: Kno
     } | circumstances(device, grid.threads, known.commit)
     try:
         return [record | measured(grid, run, pixels, known, device)]
-    except Interrupted as stopped:  # Ctrl-C is no failure of the run
-        raise KeyboardInterrupt from stopped
     except Exception as error:
         return [record | {"error": f"{type(error).__name__}: {error}"}]
 

@@ -47,15 +47,18 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A tagger, and of the pictures that it could have learnt from how many were held out, have no tag of the vocabulary, or no text.
+    """A tagger, and how many pictures taught it nothing, or less.
 
-    Attributes: unreadable: name -> why.
+    Attributes:
+        held_out: that can be measured on.   untagged: without a tag of the vocabulary.   without_text: that trained it so.
+        without_tags: of the source, without any tag.   unreadable: name -> why.
     """
 
     tagger: Tagger
     held_out: int
     untagged: int
     without_text: int
+    without_tags: int
     unreadable: dict[str, str]
 
 
@@ -99,7 +102,8 @@ def fit(recipe: Recipe, tagged: Tagged, run: Run) -> Fitted:
         recipe.method, recipe.config, recipe.look, vocabulary, scorer.to(cpu), seeing.to(cpu), trained_on, recipe.seed, provenance
     )
     unreadable = {tagged.source.names[i]: why for i, why in seen.unreadable.items()}
-    return Fitted(tagger, int((~kept).sum()), int((kept & ~training).sum()), sum(not text for text in texts), unreadable)
+    to_measure_on = int((~kept & has.any(1)).sum())
+    return Fitted(tagger, to_measure_on, int((kept & ~training).sum()), sum(not text for text in texts), tagged.untagged, unreadable)
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class Evaluation:
     Attributes:
         values: by name.   most_frequent: those of suggesting to every picture the tags that were most frequent in training.
         difference: of both MAP.   interval: its 95 % bootstrap interval over pictures; None where they are too few.
+        f_at_n: which recall the F@N are made with.
     """
 
     values: dict[str, float]
@@ -119,13 +124,19 @@ class Evaluation:
     trained_on: int
     untagged: int
     unreadable: dict[str, str]
+    f_at_n: FAtN = "standard"
 
     def to_json(self) -> dict[str, Any]:
         """The figures in JSON's types, null for an interval of too few pictures."""
         low, high = self.interval or (None, None)
         beside = {"most_frequent": self.most_frequent, "MAP_difference": self.difference}
         beside |= {"MAP_difference_low": low, "MAP_difference_high": high}
-        return self.values | beside | {"pictures": self.pictures, "trained_on": self.trained_on, "untagged": self.untagged}
+        return (
+            self.values
+            | {"f_at_n": self.f_at_n}
+            | beside
+            | {"pictures": self.pictures, "trained_on": self.trained_on, "untagged": self.untagged}
+        )
 
     def sentence(self) -> str:
         """Whether its MAP is told from that of the most frequent tags."""
@@ -159,4 +170,4 @@ def evaluate(tagger: Tagger, tagged: Tagged, f_at_n: FAtN, *, bar: bool = False)
     its, always = (by_picture(each, has[judged], f_at_n) for each in (scores, most_frequent(has[judged])))
     ahead = its["MAP"] - always["MAP"]
     interval = mean_interval(ahead, seed=0) if len(ahead) >= FEWEST_TELLING else None
-    return Evaluation(means(its), means(always), float(ahead.mean()), interval, *left, unreadable)
+    return Evaluation(means(its), means(always), float(ahead.mean()), interval, *left, unreadable, f_at_n)

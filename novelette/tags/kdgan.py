@@ -31,7 +31,7 @@ class Config(Game, frozen=True, extra="forbid"):
     label_weight: float = setting(
         0.0, "weight of true labels in the classifier's loss in the game: 0 in the paper, not in its authors' code", ge=0, le=1e6
     )
-    distance: Distance = setting("kl", "of two players: Kullback-Leibler divergence, or squared difference of scores (l2), as in the paper")
+    distance: Distance = setting("kl", "of two players: Kullback-Leibler divergence, or half the squared distance of their scores (l2)")
     estimator: Estimator = setting("concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (without)")
 
     def passes(self) -> dict[Who, int]:

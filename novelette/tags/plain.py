@@ -11,7 +11,7 @@ from novelette.training import Run
 
 __all__ = ["PAPER", "TINY", "Config", "Scorer", "fit"]
 
-PAPER = "no paper: cross-entropy (2018, for comparison with KDGAN)"
+PAPER = "no paper"
 
 
 class Config(Recipe, frozen=True, extra="forbid"):

@@ -9,6 +9,7 @@ from urllib.parse import unquote_plus
 from novelette.data.roots import search_order
 from novelette.data.sources import FolderSource
 from novelette.errors import InputError
+from novelette.files import expanded, reason
 from novelette.tags.words import lemmatized
 
 TABLE, COLUMNS = "tags.csv", ("file", "tags", "text")
@@ -39,7 +40,7 @@ def read(source: str, data_roots: Sequence[Path] = ()) -> Tagged:
 
     Raises: InputError, one sentence, which names the line where one is broken.
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
     if source in NAMED and not path.exists():
         return flickr8k(_named(source, data_roots), source)
     if not path.exists():
@@ -104,7 +105,8 @@ def flickr8k(folder: Path, title: str) -> Tagged:
 def yfcc100m(path: Path) -> Tagged:
     """Lines of YFCC100M's list whose pictures lie below the list's own folder, named ID.jpg, ID_anything.jpg, or by the photo's hash.
 
-    Tags are the users'; text is title and description. Videos are left out, and so are lines whose pictures are not there.
+    Tags are the users', parted where they have a semicolon, as in tags.csv; text is title and description. Videos are left out, and so
+    are lines whose pictures are not there.
     """
     files: dict[str, str] = {}
     for file in FolderSource(path.parent).files:
@@ -120,7 +122,7 @@ def yfcc100m(path: Path) -> Tagged:
         picture = next((files[name] for name in names if name in files), None)
         if picture is not None and fields[-1] == "0":
             title, description, tags = (field for field in fields[-17:-14])
-            found[picture] = _different(map(unquote_plus, tags.split(","))), unquote_plus(f"{title} {description}").strip()
+            found[picture] = _different(unquote_plus(tags.replace(",", ";")).split(";")), unquote_plus(f"{title} {description}").strip()
     return _gathered(str(path), path, path.parent, found)
 
 
@@ -171,4 +173,4 @@ def _lines(path: Path) -> Iterator[str]:
                 except UnicodeDecodeError as error:
                     raise InputError(f"{path}, line {number}: not UTF-8: save it anew as UTF-8") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({(error.strerror or str(error)).lower()}): check its permissions") from error
+        raise InputError(f"{path} cannot be read ({reason(error)}): check its permissions") from error

@@ -3,6 +3,8 @@
 import json
 import math
 import re
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +14,11 @@ from pictures import assert_refused, write
 
 from novelette.classify import METHODS, players, store
 from novelette.classify.certainty import PASSES, Reading, Scorer
-from novelette.classify.evaluate import Evaluation, evaluate, findings
+from novelette.classify.classifier import Classifier
+from novelette.classify.evaluate import Evaluation, costs, evaluate, findings
 from novelette.classify.fitting import Task, fit, gather
 from novelette.classify.kdgan import Config
+from novelette.classify.report import _mistakes
 from novelette.cli import main
 from novelette.data.images import Preprocessing, as_tensor
 from novelette.data.select import Where, pictures_by_class
@@ -161,7 +165,7 @@ def judged(true, said, score=None):
     true, said, n = np.array(true), np.array(said), len(true)
     score = np.zeros(n, np.float32) if score is None else np.array(score, np.float32)
     cost = {"params": 1}
-    return Evaluation(("a", "b", "c"), [""] * n, np.arange(n), true, said, np.ones(n), score, None, 0.05, 0, {}, (cost,), None)
+    return Evaluation(("a", "b", "c"), [""] * n, np.arange(n), true, said, np.ones(n), score, None, 0.05, 99, 0, {}, (cost,))
 
 
 @pytest.mark.parametrize(
@@ -208,6 +212,65 @@ def test_uncertainty_that_does_not_find_pictures_of_no_class_is_told(ahead, tone
     assert figures["unknown_auroc_low"] < figures["unknown_auroc"] < figures["unknown_auroc_high"]
     low, high = auroc_interval(found.score, true < 0, seed=0)
     assert f"95 % interval {low:.3f} to {high:.3f}" in told.text
+
+
+def test_the_stated_rate_is_judged_on_pictures_of_its_own_classes_alone():
+    n = 200
+    true = np.array([0, 1] * n + [-1] * 50)
+    for flagged, tone, how in ((20, "plain", "holds"), (2, "plain", "is more than kept"), (80, "bad", "does not hold here")):
+        unknown = np.arange(len(true)) < flagged
+        unknown[-40:] = True
+        found = replace(judged(true, np.maximum(true, 0)), unknown=unknown)
+        told = next(one for one in findings(found) if "stated rate" in one.text)
+        assert told.tone == tone
+        assert (
+            f"Of 400 pictures of its own classes it calls {100 * flagged / 400:.1f} % unknown: its stated rate of 5 % {how}," in told.text
+        )
+        assert "Of 50 pictures of no class of its own it calls 80.0 % unknown." in told.text
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "tone", "how"), [(30, 2, "good", "better than"), (3, 2, "good", "not told from"), (2, 30, "plain", "worse than")]
+)
+def test_a_teacher_is_told_from_only_beyond_chance(better, worse, tone, how):
+    """Of 400 pictures the classifier alone is right on `better`, the teacher alone on `worse`."""
+    true = np.zeros(400, int)
+    said, its = true.copy(), true.copy()
+    its[:better], said[better : better + worse] = 1, 1
+    cost = {"params": 1, "macs": 1, "speed": {"latency_ms": 1.0}}
+    found = replace(judged(true, said), teacher_said=its, costs=(cost, {"params": 2, "macs": 3, "speed": {"latency_ms": 1.0}}))
+    told = next(one for one in findings(found) if "teacher" in one.text)
+    assert told.tone == tone
+    assert (
+        f"it is {how} a network of 2.0 times its parameters and 3.0 times its multiply-adds ({(better - worse) / 4:+.2f} points"
+        in told.text
+    )
+    low, high = found.ahead_of_teacher()
+    assert low < (better - worse) / 400 < high
+    assert found.to_json()["teacher"]["ahead_low"] == low
+
+
+def test_no_class_is_found_least_often_where_all_are_alike():
+    assert not any("least often" in one.text for one in findings(judged([0, 1, 2], [0, 1, 2])))
+    assert any("It finds b least often, 0.0 % of its pictures." in one.text for one in findings(judged([0, 1], [0, 0])))
+
+
+def test_costs_are_of_the_cpu_wherever_the_pictures_were_read(classifier, monkeypatch):
+    moved = []
+    monkeypatch.setattr("novelette.classify.evaluate.SECONDS", 0.0)
+    move = Classifier.to
+    monkeypatch.setattr(Classifier, "to", lambda self, device: (moved.append(device.type), move(self, device))[1])
+    costs([classifier])
+    assert moved == ["cpu"]
+
+
+def test_mistakes_that_cannot_be_read_any_more_are_not_said_to_be_none(classifier, folder, tmp_path):
+    write(tmp_path / "across", down(3, 90))
+    labelled = pictures_by_class(tmp_path, Where())
+    found = evaluate(classifier, None, labelled)
+    assert len(found.mistakes)
+    shutil.rmtree(tmp_path / "across")
+    assert "Their pictures cannot be read any more." in _mistakes(found, labelled.source)
 
 
 def test_without_pictures_of_no_class_there_is_no_sentence_on_them():

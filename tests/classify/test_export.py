@@ -140,7 +140,16 @@ def test_a_classifier_and_its_teacher_are_measured_deployed(folder, tmp_path, mo
         assert own["accuracy"] == own["bundle_accuracy"]
         assert own["params"] == store.load(path).cost().params
         assert own["requests_per_second"] > 1
-    record = found | {"data": "stripes", "pictures": 72, "command": "c", "commit": "c0ffee", "cores": 1, "load": 0.0, "onnxruntime": "1"}
+    record = found | {
+        "data": "stripes",
+        "method": "mimic",
+        "pictures": 72,
+        "command": "c",
+        "commit": "c0ffee",
+        "cores": 1,
+        "load": 0.0,
+        "onnxruntime": "1",
+    }
     parameters = " | ".join(f"{found[who]['params']:,}" for who in ("classifier", "teacher"))
     assert f"| parameters | {parameters} |" in text_of(script.page(record), figures=False)
 

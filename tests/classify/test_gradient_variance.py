@@ -106,7 +106,7 @@ def test_every_gradient_is_seen_and_mixed_by_lambda(looks):
 
 
 def test_the_page_counts_at_how_many_looks_the_lemma_speaks(looks):
-    record = dict.fromkeys(script.SETTINGS, 4) | {"seed": 0, "looks": looks, "config": CONFIG.model_dump(mode="json")}
+    record = dict.fromkeys(script.SETTINGS, 4) | {"seed": 0, "data": "stripes", "looks": looks, "config": CONFIG.model_dump(mode="json")}
     record |= {"seconds": 1.0, "commit": "c", "torch": "t"}
     records = [json.loads(json.dumps(record)) for _ in range(2)]
     records[0]["looks"][0]["gradients"]["Gumbel-Max"] = {"variance": 0.0, "squared_norm": 0.0}  # all drew the same labels

@@ -69,7 +69,7 @@ def test_vectors_that_find_no_room_are_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", full)
     seeing, title = loaded(LOOK)
-    with pytest.raises(InputError, match="no space left on device; make room"):
+    with pytest.raises(InputError, match="the disk is full; make room"):
         see(ArraySource(pictures(3)), LOOK, seeing, title, work=tmp_path)
     assert not any(tmp_path.iterdir())
 
