@@ -33,7 +33,7 @@ HEAD = """\
 This page is made by the program: `make docs` writes it, and a test fails when it is stale. Do not edit it.
 
 Exit status: 0 done; 1 a run of `novelette bench` or a method of `novelette compare` failed, or `novelette drift` found drift;
-2 something was wrong with what was asked, told in one sentence; 3 done, but some pictures could not be read and were skipped;
+2 something was wrong with what was asked, told in one sentence; 3 done, but some pictures were skipped, such as one that cannot be read;
 130 stopped with Ctrl-C.
 """
 

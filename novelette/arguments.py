@@ -17,7 +17,7 @@ from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from novelette.errors import InputError
-from novelette.saying import refuse_negative
+from novelette.saying import check_seed
 
 Output = Annotated[Path, arg(aliases=["-o"])]
 DetectorPath = Annotated[Positional[Path], arg(metavar="DETECTOR")]
@@ -66,7 +66,7 @@ class Sets:
     def where(self) -> Any:
         from novelette.data.select import Where
 
-        refuse_negative("--protocol-seed", self.protocol_seed)
+        check_seed(self.protocol_seed, "--protocol-seed")
         return Where(self.normal, self.protocol, self.protocol_seed, self.attribute, self.group_by, self.data_root)
 
 
@@ -123,7 +123,7 @@ def methods_usage(command: str, output: str, does: str | None, methods: Mapping[
     print(f"usage: {command} METHOD SOURCE -o {output} ...\n")
     print((does or "").splitlines()[0] + "\n")
     for name, module in methods.items():
-        print(f"  {name:<10} {(module.__doc__ or '').splitlines()[0]}")
+        print(f"  {name:<10} {(module.__doc__ or '').splitlines()[0]}\n{'':<12} {module.PAPER}")
     print(f"\n{command} METHOD --help lists the arguments, and the method's own settings with their ranges.")
     return 0
 

@@ -12,7 +12,7 @@ from novelette import facts
 from novelette.cards import BUNDLE, digest, read_card
 from novelette.data.images import Preprocessing
 from novelette.errors import InputError
-from novelette.files import check_folder, replacing
+from novelette.files import check_folder, reason, replacing
 from novelette.words import flat
 
 SCHEMA = 1
@@ -130,7 +130,7 @@ def read(path: str | Path) -> Bundle:
     try:
         model = (path / MODEL).read_bytes()
     except OSError as error:
-        raise InputError(f"{path / MODEL} cannot be read ({error.strerror}): the bundle is not whole") from error
+        raise InputError(f"{path / MODEL} cannot be read ({reason(error)}): the bundle is not whole") from error
     try:
         known = (ClassifierCard if card.get("kind") == "classifier" else Card)(**card)
     except (TypeError, ValidationError) as error:

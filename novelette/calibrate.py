@@ -70,8 +70,8 @@ def threshold(calibration: NDArray[np.floating], false_alarm_rate: float) -> flo
 
     Args: calibration: (n,), sorted ascending.   Returns: None when n is too small for the rate (k = 0).
     """
-    k = math.floor(false_alarm_rate * (len(calibration) + 1) + 1e-9)
-    return float(calibration[-k]) if k >= 1 else None
+    k = min(len(calibration), math.floor(false_alarm_rate * (len(calibration) + 1) + 1e-9))
+    return float(calibration[-k]) if k else None
 
 
 def pictures_needed(false_alarm_rate: float) -> int:

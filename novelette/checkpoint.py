@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 
 from novelette.errors import InputError
+from novelette.files import reason
 from novelette.words import flat, names_words
 
 NAME, PART = "checkpoint.pt", "checkpoint.pt.part"
@@ -96,5 +97,6 @@ def told(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise InputError(f"training stopped, since {folder} cannot be written: {why}; make room, then go on with --resume") from error
+        raise InputError(
+            f"training stopped, since {folder} cannot be written: {reason(error)}; make room, then go on with --resume"
+        ) from error

@@ -25,6 +25,7 @@ from novelette.cli_study import study
 from novelette.cli_tag import tag
 from novelette.cli_train import distill, fit
 from novelette.errors import InputError
+from novelette.files import reason
 from novelette.saying import STOPPED, say
 from novelette.words import install_words
 
@@ -74,7 +75,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
 
 
 TRAIN = ("torch", "sklearn", "scipy", "safetensors", "matplotlib", "filelock", "pooch", "joblib", "onnx", "onnxscript")
-SERVE = ("fastapi", "starlette", "uvicorn", "httptools", "python_multipart", "prometheus_client")
+SERVE = ("fastapi", "fastapi_offline", "starlette", "uvicorn", "httptools", "python_multipart", "prometheus_client")
 EXTRAS = {name: extra for extra, names in (("train", TRAIN), ("serve", SERVE)) for name in names}  # which brings what is not there
 
 
@@ -98,8 +99,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _settle_output()
         return 0
     except OSError as error:
-        say(f"novelette: {error.filename or 'the output'}: {(error.strerror or str(error)).lower()}")
+        say(f"novelette: {error.filename or 'the output'}: {reason(error)}")
         _settle_output()
+    except (MemoryError, RuntimeError) as error:
+        if not _no_memory(error):
+            raise
+        say("novelette: there is not enough memory: a smaller --batch-size, --size or network, or fewer pictures, need less")
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
@@ -124,6 +129,11 @@ def _run(args: list[str]) -> int:
     if args[0] in ("fit", "distill", "classify", "study", "tag"):  # these know their settings only when they are called
         return COMMANDS[args[0]](args[1:])
     return parse(COMMANDS[args[0]], args[1:], args[0])
+
+
+def _no_memory(error: Exception) -> bool:
+    """Whether there was no memory left, in numpy, or in torch, which has a class for a GPU's alone."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in ("can't allocate memory", "out of memory"))
 
 
 def overview() -> str:

@@ -8,7 +8,7 @@ from tyro.conf import OmitArgPrefixes, arg
 
 from novelette.arguments import NO_SETS, Flag, SetOptions, SourceName, as_dataclass, given_settings, parse
 from novelette.errors import InputError
-from novelette.saying import refuse_negative, say, skipped
+from novelette.saying import check_seed, say, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ def compare(
     from novelette.report import write_page
     from novelette.words import text_table
 
-    refuse_negative("--seed", seed)
+    check_seed(seed)
     if not 0 < minutes_each <= MOST_MINUTES:
         raise InputError(f"--minutes-each {minutes_each:g} is not above 0 and up to {MOST_MINUTES:,}, which is nearly five days")
 
@@ -119,6 +119,8 @@ def entrants(methods: str, recipe: "Callable[[str, Any], Recipe]") -> "list[Entr
     entered = []
     for label in dict.fromkeys([*ALWAYS, *(" ".join(item.split()) for item in methods.split(",") if item.strip())]):
         method, *args = label.split()
+        if {"-h", "--help"} & set(args):
+            raise InputError(f"--methods takes no help: novelette fit {method} --help lists its settings")
         given = settings_given(find_method(method), method, args)
         config = configured(method, given, paper="--paper" in args)
         entered.append(Entrant(label, recipe(method, config), paced=not {"epochs", *lengths(config)} & set(given)))

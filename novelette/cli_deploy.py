@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 from novelette.arguments import DetectorPath, Flag, SourceName
 from novelette.cards import is_classifier
 from novelette.errors import InputError
-from novelette.saying import keep_threshold, missing_words, refuse_negative, say, skipped, threshold_words
+from novelette.saying import check_seed, keep_threshold, missing_words, say, skipped, threshold_words
 
 if TYPE_CHECKING:
     from novelette.detector import Detector
@@ -43,16 +43,15 @@ def drift(
     from novelette.charts import drift_chart
     from novelette.data.sources import open_source
     from novelette.drift import ODDS, course_of
-    from novelette.predictions import without_rank
 
-    refuse_negative("--seed", seed)
+    check_seed(seed)
     outputs.check(output, endings=(".svg",), force=force)
     loaded = opened(detector, device, None, None)
     if len(loaded.calibration) == 0:
         raise InputError(f"{detector} has no calibration to compare with: novelette calibrate gives a detector one, then export it anew")
     predictions = loaded.predict(open_source(source), bar=True)
-    if wrong := without_rank(predictions.score, predictions.names):
-        raise InputError(f"{wrong}: leave the picture out, or fit the detector anew")
+    if not predictions.names:
+        raise InputError(f"{detector} gives none of these pictures a finite score: fit it anew")
     course = course_of(predictions.score, loaded.calibration, seed=seed)
     print(json.dumps(course.to_json()) if json_ else course.sentence(predictions.names))
     if output is not None:
@@ -97,7 +96,7 @@ def learn(
     for i, name in enumerate(found.names[:LISTED]):
         was, now = ("" if novel is None else ", novel" if novel[i] else ", normal" for novel in (found.was_novel, found.is_novel))
         print(f"{name}: score {found.before[i]:.4g}{was}; now {found.after[i]:.4g}{now}")
-    known = f", {found.known:,} of those given were known before" if found.known else ""
+    known = f", {found.known:,} of those given {'was' if found.known == 1 else 'were'} known before" if found.known else ""
     print(f"{path}: knows {counted(len(found.names), 'picture')} more{known}")
     still = 0 if found.is_novel is None else int(found.is_novel.sum())
     if still:

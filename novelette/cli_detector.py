@@ -10,7 +10,7 @@ from tyro.conf import arg
 from novelette.arguments import NO_SETS, DetectorPath, Flag, SetOptions, SourceName
 from novelette.cards import TAGGER, is_classifier
 from novelette.errors import InputError
-from novelette.saying import keep_threshold, missing_words, refuse_negative, say, skipped, threshold_words
+from novelette.saying import check_seed, keep_threshold, missing_words, say, skipped, threshold_words
 
 HARDEST = 20  # kinds of novel pictures that are printed
 
@@ -146,7 +146,7 @@ def evaluate(
     from novelette.verdict import KINDS, kind_rows, verdict
     from novelette.words import text_table
 
-    refuse_negative("--seed", seed)
+    check_seed(seed)
     outputs.check_report(output, force=force)
     found = opened(detector, device, None, None)
     if isinstance(found, Runtime) and found.classes:
@@ -157,7 +157,7 @@ def evaluate(
         print(json.dumps(evaluation.to_json()))
     else:
         for finding in verdict(loaded, evaluation):
-            print(finding.text.replace("*", ""))
+            print(finding.text)
         if evaluation.pixel_auroc is not None:
             print(f"Its heat maps find the pixels of {evaluation.n_masks:,} masks with AUROC {evaluation.pixel_auroc:.3f}.")
         if evaluation.kinds:

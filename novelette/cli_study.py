@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from novelette.arguments import NO_SETS, DetectorPath, Flag, Output, SetOptions, Sets, SourceName, parse
 from novelette.errors import InputError
-from novelette.saying import refuse_negative, say
+from novelette.saying import check_seed, say
 
 if TYPE_CHECKING:
     from novelette.studies.page import Study
@@ -82,7 +82,7 @@ def order(
 
     _between("--pictures", pictures, 10, 5000)
     _between("--orders", orders, 2, 10_000)
-    refuse_negative("--seed", seed)
+    check_seed(seed)
     if not is_named(source):
         raise InputError(f"{source} is no named set: see novelette data")
     command = _command(["order", source], sets, pictures=pictures, orders=orders, seed=seed)
@@ -114,7 +114,7 @@ def robustness(
     from novelette.studies.robustness_page import study
 
     _between("--pictures", pictures, 1, 10_000)
-    refuse_negative("--seed", seed)
+    check_seed(seed)
     loaded, name = store.load(detector), detector.name
     selection = labelled_pictures(source, sets.where()) if is_named(source) else Selection(open_source(source), source)
     command = _command(["robustness", str(detector), source], sets, pictures=pictures, seed=seed)

@@ -14,13 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from novelette.calibrating import calibrating_scores, unseen
-from novelette.data.images import load
+from novelette.calibrating import score_unseen
 from novelette.data.select import Where, grouped_as, labelled_pictures
 from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.metrics import share_interval
-from novelette.progress import progress
 from novelette.words import counted
 
 
@@ -72,11 +70,9 @@ def calibrate_by_cost(
         raise InputError(f"--miss-cost {miss_cost:g} must be above 0, and --novel-prior {novel_prior:g} between 0 and 1")
     chosen = labelled_pictures(source, grouped_as(where, detector.provenance.get("source")))
     assert chosen.labels is not None
-    with progress("read", len(chosen.source), shown=bar) as show:
-        loaded = load(chosen.source, detector.preprocessing, progress=show)
-    fresh = unseen(detector, chosen, loaded)
-    scores, is_novel = calibrating_scores(detector, chosen, loaded, fresh), chosen.labels[loaded.indices][fresh] == 1
-    normal, novel = np.sort(scores[~is_novel].astype(np.float64)), scores[is_novel]
+    scored = score_unseen(detector, chosen, bar=bar)
+    is_novel = chosen.labels[scored.indices] == 1
+    normal, novel = np.sort(scored.scores[~is_novel].astype(np.float64)), scored.scores[is_novel]
     if not len(normal) or not len(novel):
         kind = "novel" if len(normal) else "normal"
         raise InputError(f"{chosen.title}: there is no {kind} picture that training did not see; the expected cost needs both kinds")
@@ -92,7 +88,7 @@ def calibrate_by_cost(
     weighed = Weighed(miss_cost, novel_prior, len(normal), len(novel), missed, round(float(costs[k]), 6))
     changed = detector.recalibrated(normal, k / (len(normal) + 1))
     changed = replace(changed, provenance=changed.provenance | {"cost": asdict(weighed)})
-    return changed, weighed, {chosen.source.names[i]: why for i, why in loaded.unreadable.items()}
+    return changed, weighed, {chosen.source.names[i]: why for i, why in scored.unreadable.items()}
 
 
 def cost_words(detector: Detector, weighed: Weighed) -> str:

@@ -139,9 +139,7 @@ class Detector:
         source = open_source(images)
         with progress("score", len(source), shown=bar) as show:
             scored = self.score_source(source, progress=show)
-        p, novel = self.judge(scored.scores)
-        names = [source.names[i] for i in scored.indices]
-        return Predictions(names, scored.scores, p, novel, {source.names[i]: why for i, why in scored.unreadable.items()})
+        return Predictions.of(source, scored.indices, scored.scores, *self.judge(scored.scores), scored.unreadable)
 
     def judge(self, scores: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
         """p-values (N,), NaN without calibration, and whether each score is novel, None without a threshold."""

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -83,30 +83,30 @@ class Evaluation:
     indices: NDArray[np.int64]
     scores: NDArray[np.float32]
     labels: NDArray[np.int64]
-    threshold: float | None
-    auroc: float | None
-    auroc_low: float | None
-    auroc_high: float | None
-    aupr: float | None
-    fpr95: float | None
-    precision: float | None
-    false_alarm_rate: float | None
-    miss_rate: float | None
-    knn_auroc: float | None
-    knn_cosine_auroc: float | None
     n_normal: int
     n_novel: int
     seconds: float
     unreadable: dict[str, str]
     notes: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    threshold: float | None
+    auroc: float | None = None
+    auroc_low: float | None = None
+    auroc_high: float | None = None
+    aupr: float | None = None
+    fpr95: float | None = None
+    precision: float | None = None
+    false_alarm_rate: float | None = None
+    miss_rate: float | None = None
     pixel_auroc: float | None = None
     mean_picture_auroc: float | None = None
     n_masks: int = 0
+    knn_auroc: float | None = None
+    knn_cosine_auroc: float | None = None
     knn_difference: float | None = None
     knn_difference_error: float | None = None
     knn_cosine_difference: float | None = None
     knn_cosine_difference_error: float | None = None
-    kinds: tuple[Kind, ...] = ()
 
     @property
     def beside(self) -> list[Beside]:
@@ -119,12 +119,8 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """The figures as a JSON object, flat but for the kinds, null for what could not be computed."""
-        figures = (
-            "auroc auroc_low auroc_high aupr fpr95 precision false_alarm_rate miss_rate knn_auroc knn_cosine_auroc "
-            "knn_difference knn_difference_error knn_cosine_difference knn_cosine_difference_error "
-            "n_normal n_novel seconds threshold pixel_auroc mean_picture_auroc n_masks"
-        )
-        out: dict[str, Any] = {name: getattr(self, name) for name in figures.split()}
+        of_pictures = ("names", "indices", "scores", "labels", "unreadable", "notes", "kinds")
+        out: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in of_pictures}
         out["kinds"] = {kind.name: kind.to_json() for kind in self.kinds}
         return out | {"unreadable": len(self.unreadable), "note": " ".join(self.notes) or None}
 
@@ -256,9 +252,8 @@ def _score_once(detector: Scoring, source: Source, others: dict[str, Score], pro
 
 
 def _figures(scored: _Scored, labels: NDArray[np.int64], threshold: float | None, seed: int) -> dict[str, Any]:
-    """Every figure by its name in Evaluation."""
-    names = "auroc auroc_low auroc_high aupr fpr95 precision false_alarm_rate miss_rate knn_auroc knn_cosine_auroc"
-    out: dict[str, Any] = dict.fromkeys(names.split())
+    """The figures that can be computed, by their names in Evaluation."""
+    out: dict[str, Any] = {}
     scores = scored.scores["detector"]
     if len(np.unique(labels)) == 2:
         low, high = metrics.auroc_interval(scores, labels, seed=seed)

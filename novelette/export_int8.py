@@ -107,7 +107,7 @@ def _normal_images(detector: Detector, given: Any) -> tuple[Images, Images]:
     else:
         chosen = normal_pictures(given, where_given(detector, given))
         loaded = read(chosen.source)
-    images, fresh, seen = uncut(loaded.pixels), unseen(detector, chosen, loaded), detector.saw(loaded.hashes)
+    images, fresh, seen = uncut(loaded.pixels), unseen(detector, chosen, loaded.indices, loaded.hashes), detector.saw(loaded.hashes)
     if seen.sum() < FEWEST:  # copies of a picture serve one purpose
         seen = fresh & (loaded.hashes % np.uint64(RANGES_ONE_IN) == 0)
         fresh = fresh & ~seen

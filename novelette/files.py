@@ -53,6 +53,14 @@ def check_writable(folder: Path) -> None:
         raise InputError(f"cannot write to {there}: {reason(error)}; give another folder") from error
 
 
+def expanded(path: Path | str) -> Path:
+    """A path with ~ as the folder that it stands for.   Raises: InputError where nobody has that home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: there is no such home folder; give the whole path") from error
+
+
 def reason(error: OSError) -> str:
     """Why the system said no, in a few words."""
     return "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error)).lower()

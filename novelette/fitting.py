@@ -25,7 +25,7 @@ from novelette.detector import Detector
 from novelette.errors import InputError
 from novelette.methods import METHODS
 from novelette.progress import progress
-from novelette.saying import missing_words
+from novelette.saying import check_seed, missing_words
 from novelette.settings import validated
 from novelette.training import Run, pick_device
 from novelette.words import choice_words, counted
@@ -180,11 +180,10 @@ def fit_gathered(
 
 
 def check_numbers(false_alarm_rate: float, seed: int) -> None:
-    """Raises: InputError for a rate that is no rate, or a negative seed."""
+    """Raises: InputError for a rate that is no rate, or a seed that is none."""
     if not 0 < false_alarm_rate < 1:
         raise InputError(f"--false-alarm-rate {false_alarm_rate:g} is not between 0 and 1")
-    if seed < 0:
-        raise InputError(f"--seed {seed} is negative: give 0 or more")
+    check_seed(seed)
 
 
 @dataclass(frozen=True)
@@ -198,7 +197,7 @@ class Gathered:
     @property
     def training(self) -> torch.Tensor:
         """Training images, every tile one: uint8 (n * T, C, S, S)."""
-        return torch.from_numpy(np.ascontiguousarray(self.loaded.pixels[~self.calibrating])).flatten(0, 1)
+        return torch.from_numpy(self.loaded.pixels[~self.calibrating]).flatten(0, 1)
 
     @property
     def labels(self) -> torch.Tensor | None:
@@ -244,7 +243,8 @@ def gather(chosen: Selection, preprocessing: Preprocessing, *, bar: bool) -> Gat
         raise InputError(f"{chosen.title} has {there}, and fitting needs at least {FEWEST_PICTURES}")
     calibrating = calibrate.held_out(loaded.hashes, None if chosen.groups is None else chosen.groups[loaded.indices])
     if (~calibrating).sum() < FEWEST_PICTURES // 2:
-        raise InputError(f"{chosen.title}: too few different pictures; fitting needs at least {FEWEST_PICTURES}")
+        left, how = counted(int((~calibrating).sum()), "picture"), "more different ones" if chosen.groups is None else "smaller groups"
+        raise InputError(f"{chosen.title}: a fifth is held out, and {left} left to train on are too few: give {how}")
     return Gathered(chosen, loaded, calibrating)
 
 

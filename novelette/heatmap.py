@@ -74,7 +74,7 @@ def _unframed(heat: NDArray[np.float32], shape: tuple[int, int], frame: str) -> 
 
 def heat_scale(maps: Iterable[NDArray[np.floating]]) -> tuple[float, float]:
     """One (low, high) for several maps, so that the same heat is the same colour: their median and their 99.5 % quantile."""
-    values = [m[~np.isnan(m)] for m in maps]
+    values = [m[np.isfinite(m)] for m in maps]
     if not sum(map(len, values)):
         return 0.0, 1.0
     low, high = np.quantile(np.concatenate(values), [0.5, 0.995])

@@ -92,7 +92,7 @@ def learn(detector: Detector, pictures: Sequence[str]) -> Learned:
         after,
         detector.judge(before)[1],
         knowing.judge(after)[1],
-        int((~new).sum()),
+        int(detector.saw(hashes).sum()),
         unreadable,
         scores is not None,
     )
@@ -107,11 +107,11 @@ def calibrated_again(before: Detector, knowing: Detector) -> NDArray[np.float32]
     if found is None:
         return None
     chosen, loaded = found
-    fresh = unseen(before, chosen, loaded)
+    fresh = unseen(before, chosen, loaded.indices, loaded.hashes)
     scores = np.sort(before.score_pixels(loaded.pixels[fresh]))
     if len(scores) != len(before.calibration) or not np.allclose(scores, before.calibration, rtol=SAME, atol=0):
         return None
-    return knowing.score_pixels(loaded.pixels[fresh & unseen(knowing, chosen, loaded)])
+    return knowing.score_pixels(loaded.pixels[fresh & unseen(knowing, chosen, loaded.indices, loaded.hashes)])
 
 
 def _read(detector: Detector, pictures: Sequence[str]) -> tuple[list[str], NDArray[np.uint8], NDArray[np.uint64], dict[str, str]]:

@@ -40,7 +40,8 @@ def check(output: Path | None, heatmaps: Path | None = None, *, endings: tuple[s
         if path is None:
             continue
         if path.exists() and not force and not (path.is_dir() and not any(path.iterdir())):
-            raise InputError(f"{path} exists: give --force to replace it, or another name")
+            over = "replace it" if path is output else "write maps into it, over those of the same names"
+            raise InputError(f"{path} exists: give --force to {over}, or another name")
         if path.exists() and path.is_dir() != (path is heatmaps):
             raise InputError(f"{path} is {'a folder' if path.is_dir() else 'a file'} and cannot be replaced: give another name")
         check_writable(path if path.is_dir() else path.absolute().parent)

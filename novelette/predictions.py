@@ -1,10 +1,14 @@
 """What a detector or a classifier says of pictures, whether torch computed it or a bundle's graph."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from novelette.data.sources import Source
+
+NO_SCORE = "its score is no finite number, and says nothing"  # why it is left out
 
 
 @dataclass(frozen=True)
@@ -12,9 +16,9 @@ class Predictions:
     """What a detector says of pictures, in their order.
 
     Attributes:
-        names: of the readable pictures.   score: (n,) float32.   p_value: (n,) in (0, 1], NaN without calibration.
+        names: of the pictures that have a score.   score: (n,) float32, finite.   p_value: (n,) in (0, 1], NaN without calibration.
         novel: (n,) bool, p ≤ the false-alarm rate; None without a threshold.
-        unreadable: name -> why, of the pictures that could not be read.
+        unreadable: name -> why, of the pictures that could not be read, or have no finite score.
         probability: (n, K) of each class, where a classifier says it; novel is then what belongs to none of them.   classes: their names.
     """
 
@@ -25,6 +29,31 @@ class Predictions:
     unreadable: dict[str, str]
     probability: NDArray[np.float32] | None = None
     classes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        indices: NDArray[np.int64],
+        score: NDArray[np.float32],
+        p_value: NDArray[np.float64],
+        novel: NDArray[np.bool_] | None,
+        unreadable: Mapping[int, str],
+        probability: NDArray[np.float32] | None = None,
+        classes: tuple[str, ...] = (),
+    ) -> "Predictions":
+        """What is said of the readable pictures `indices`, (n,), of a source, less those without a finite score."""
+        told = np.isfinite(score)
+        left_out = {int(i): NO_SCORE for i in indices[~told]} | dict(unreadable)
+        return cls(
+            [source.names[i] for i in indices[told]],
+            score[told],
+            p_value[told],
+            None if novel is None else novel[told],
+            {source.names[i]: why for i, why in sorted(left_out.items())},
+            None if probability is None else probability[told],
+            classes,
+        )
 
     @property
     def label(self) -> list[str]:

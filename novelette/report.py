@@ -17,10 +17,11 @@ from novelette.data.images import Preprocessing
 from novelette.data.sources import Source, printable
 from novelette.errors import InputError
 from novelette.evaluate import Evaluation
-from novelette.files import write_whole
+from novelette.files import reason, write_whole
 from novelette.gallery import galleries
 from novelette.heatmap import COLOURS
 from novelette.metrics import share_interval
+from novelette.outputs import PAGE
 from novelette.verdict import KINDS, kind_rows, percent, verdict
 from novelette.words import counted, flat, shown
 
@@ -64,12 +65,11 @@ def write_report(folder: Path, detector: Reported, evaluation: Evaluation, sourc
 
 def write_page(folder: Path, page: str) -> Path:
     """Write a page as folder/index.html.   Raises: InputError if it cannot be written."""
-    path = Path(folder) / "index.html"
+    path = Path(folder) / PAGE
     try:
         write_whole(path, printable(page))
     except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"the report cannot be written to {folder}: {reason}; give another folder with -o") from error
+        raise InputError(f"the report cannot be written to {folder}: {reason(error)}; give another folder with -o") from error
     return path
 
 

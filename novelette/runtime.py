@@ -43,6 +43,11 @@ class Verdicts(NamedTuple):
     label: NDArray[np.int64]
     probability: NDArray[np.float32]
 
+    def finite(self) -> "Verdicts":
+        """Those on images that have a score: one that is no finite number says nothing."""
+        told = np.isfinite(self.score)
+        return Verdicts(self.score[told], self.p_value[told], self.label[told], self.probability[told])
+
 
 def nothing(classes: int) -> Verdicts:
     """The verdicts on no image."""
@@ -116,9 +121,8 @@ class Runtime:
             indices, found, unreadable = self._scored(source, show)
         p_value = found.p_value.astype(np.float64)
         novel = None if self.threshold is None else found.label == 1
-        names = [source.names[i] for i in indices]
         of_classes = (found.probability, self.classes) if self.classes else ()
-        return Predictions(names, found.score, p_value, novel, {source.names[i]: why for i, why in unreadable.items()}, *of_classes)
+        return Predictions.of(source, indices, found.score, p_value, novel, unreadable, *of_classes)
 
     def score(self, images: Any) -> NDArray[np.float32]:
         """Scores of the readable pictures of whatever `predict` takes: (N,)."""

@@ -59,13 +59,14 @@ def skipped(unreadable: dict[str, str], *sources: Any) -> int:
         say(f"skipped {name}: {why}")
     from novelette.words import counted
 
-    say(f"{counted(len(unreadable), 'picture')} could not be read and {'was' if len(unreadable) == 1 else 'were'} skipped")
+    say(f"{counted(len(unreadable), 'picture')} {'was' if len(unreadable) == 1 else 'were'} skipped")
     return SKIPPED
 
 
-def refuse_negative(option: str, value: int) -> None:
-    if value < 0:
-        raise InputError(f"{option} {value} is negative: give 0 or more")
+def check_seed(seed: int, option: str = "--seed") -> None:
+    """Raises: InputError for a seed that torch's generators do not take."""
+    if not 0 <= seed < 2**63:
+        raise InputError(f"{option} {seed} is not from 0 to {2**63 - 1:,}")
 
 
 def say(text: str) -> None:

@@ -19,7 +19,7 @@ from novelette.cards import DETECTOR, check_method, digest, read_card
 from novelette.data.images import Preprocessing
 from novelette.detector import Detector, Scorer
 from novelette.errors import InputError
-from novelette.files import check_folder, replacing
+from novelette.files import check_folder, reason, replacing
 from novelette.methods import METHODS
 
 __all__ = [
@@ -85,7 +85,7 @@ def read_weights(path: Path, card_name: str, card: dict[str, Any]) -> bytes:
     try:
         weights = (path / WEIGHTS).read_bytes()
     except OSError as error:
-        raise InputError(f"{path / WEIGHTS} cannot be read ({error.strerror}): {path} is not whole") from error
+        raise InputError(f"{path / WEIGHTS} cannot be read ({reason(error)}): {path} is not whole") from error
     if hashlib.sha256(weights).hexdigest() != card.get("weights_sha256"):
         raise InputError(f"{path / WEIGHTS} is damaged: its hash is not the one in {card_name}")
     return weights

@@ -36,12 +36,15 @@ class Diverged(InputError):
     """Training left the rails: the message says at which step and what to try."""
 
 
-class Interrupted(Exception):
-    """A person stopped the run; the checkpoint on disk is at `step`."""
+class Interrupted(KeyboardInterrupt):
+    """A person stopped the run; where it has a folder, the checkpoint there is at `step`."""
 
     def __init__(self, step: int) -> None:
-        super().__init__(f"stopped at step {step:,}")
+        super().__init__(step)
         self.step = step
+
+    def __str__(self) -> str:
+        return f"stopped at step {self.step:,}"
 
 
 class Kept(Protocol):
@@ -128,7 +131,9 @@ class Run:
                     self.keep(step + 1, [scorer.state() for scorer in scorers()])
                 speed = (step + 1 - start) * images / (time.monotonic() - began)
                 show(step + 1, f"{self._losses}  {speed:,.0f} images/s")
-        self._save(total, parts)
+            self._save(total, parts)
+            if stop.is_set():
+                raise Interrupted(total)
 
     def keep(self, step: int, states: States) -> None:
         """Keep the models' states as they are after `step` steps: in `snapshots`, and in the folder, where there is one."""

@@ -178,6 +178,6 @@ def test_full_disk_takes_no_record_and_leaves_no_half_of_one(tmp_path, monkeypat
 
     monkeypatch.setattr(os, "fsync", full_at_the_third)
     assert main(command.argv) == 2
-    assert capsys.readouterr().err == f"novelette: {command.results / 'b.jsonl'}: no space left on device\n"
+    assert capsys.readouterr().err == f"novelette: {command.results / 'b.jsonl'}: the disk is full\n"
     assert len(Records(command.results / "b.jsonl").read()) == 2
     assert_complete(command, capsys)

@@ -206,3 +206,8 @@ def test_groups_that_share_a_copy_are_joined_and_never_parted():
         drawn = np.random.default_rng(seed).integers(0, 2**64, 6, np.uint64)[[0, 1, 1, 3, 4, 3]]
         out = held_out(drawn, groups)
         assert len(set(out[[0, 1, 2, 3, 5]].tolist())) == 1
+
+
+def test_a_rate_so_near_one_that_every_score_lies_above_the_threshold():
+    assert threshold(np.arange(9.0), 1 - 1e-10) == 0.0
+    assert threshold(np.zeros(0), 1 - 1e-10) is None

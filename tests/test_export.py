@@ -178,6 +178,15 @@ def test_a_verdict_that_changes_is_refused(tmp_path, monkeypatch):
         export_detector(was, tmp_path / "a.bundle")
 
 
+def test_a_p_value_that_is_not_the_detectors_is_refused(tmp_path, monkeypatch):
+    was = detector()
+    monkeypatch.setattr(
+        "novelette.graph.Verdict.forward", lambda self, score, _of=Verdict.forward: (_of(self, score)[0] / 2, _of(self, score)[1])
+    )
+    with pytest.raises(InputError, match=r"[1-9]\d* verdicts? changed"):
+        export_detector(was, tmp_path / "a.bundle")
+
+
 def test_the_picture_that_set_the_threshold_is_no_changed_verdict(tmp_path, monkeypatch):
     was = detector()
     monkeypatch.setattr(Detector, "score_pixels", lambda self, pixels, _score=Detector.score_pixels: _score(self, pixels) * (1 + 4e-6))

@@ -8,17 +8,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from packaging.requirements import Requirement
 from pictures import assert_refused, checks, everything_in, fitted, stripes, write, write_bomb, write_labelled
 from PIL import Image
 
 from novelette import store, work
 from novelette.cards import digest
-from novelette.cli import main
+from novelette.cli import COMMANDS, EXTRAS, main
 from novelette.detector import Detector
 from novelette.training import Run
 
@@ -226,6 +228,9 @@ WRONG_ARGUMENTS = {
     "k above the pictures": (["fit", "knn", "SOURCE", "-o", "OUT", "--k", "500"], "--k 500", "500 training pictures"),
     "tiles out of range": (["fit", "knn", "SOURCE", "-o", "OUT", "--tiles", "9"], "--tiles", "8", "not 9"),
     "negative seed": (["fit", "ede-gan", "SOURCE", "-o", "OUT", "--seed", "-1"], "--seed -1"),
+    "seed of more than 63 bits": (["fit", "knn", "SOURCE", "-o", "OUT", "--seed", str(2**63)], f"--seed {2**63} is not from 0 to"),
+    "data root in no home": (["data", "--data-root", "~nobody-of-that-name/x"], "there is no such home folder"),
+    "help within a comparison": (["compare", "SOURCE", "-o", "OUT", "--methods", "pca --help"], "novelette fit pca --help lists"),
     "negative protocol seed": (["fit", "knn", "digits", "--normal", "3", "-o", "OUT", "--protocol-seed", "-1"], "--protocol-seed -1"),
     "negative bootstrap seed": (["evaluate", "DET", "LABELLED", "--seed", "-1"], "--seed -1"),
     "rate of zero": (["fit", "knn", "SOURCE", "-o", "OUT", "--false-alarm-rate", "0"], "--false-alarm-rate", "between 0 and 1"),
@@ -455,6 +460,51 @@ def test_training_whose_detector_finds_no_room_is_kept_for_resume(tmp_path, part
     assert not (tmp_path / "a.det.run").exists()
 
 
+def test_every_package_of_an_extra_is_known_by_the_modules_that_it_brings():
+    wanted = [Requirement(line) for line in requires("novelette") or []]
+    brought = {module: {name.lower() for name in names} for module, names in packages_distributions().items()}
+    for need in wanted:
+        for extra in ("train", "serve"):
+            if need.marker and need.marker.evaluate({"extra": extra}) and not need.marker.evaluate({"extra": ""}) and need.name != "uvloop":
+                modules = [module for module, names in brought.items() if need.name.lower() in names]
+                assert any(EXTRAS.get(module) == extra for module in modules), need
+
+
+@pytest.mark.usefixtures("one_infinite")
+def test_a_picture_without_a_finite_score_is_skipped_and_the_others_have_theirs(tmp_path, det, parts, capsys):
+    said = "skipped 02.png: its score is no finite number, and says nothing"
+    novel = write_labelled(tmp_path / "labelled", 3) / "novel"
+    assert main(["score", str(det), str(novel), "-o", str(tmp_path / "scores.csv")]) == 3
+    assert [line.split(",")[0] for line in (tmp_path / "scores.csv").read_text().splitlines()] == ["path", "00.png", "01.png"]
+    assert said in capsys.readouterr().err
+    assert main(["drift", str(det), str(novel), "--json"]) == 3
+    out, err = capsys.readouterr()
+    assert json.loads(out)["pictures"] == 2
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MemoryError("Unable to allocate 40 GiB"), 2),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:124] data. DefaultCPUAllocator: can't allocate memory: you tried to allocate"), 2),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), 2),
+        (RuntimeError("of another kind"), None),
+    ],
+)
+def test_no_memory_left_is_one_sentence_and_any_other_error_a_traceback(monkeypatch, capsys, error, status):
+    def fails():
+        raise error
+
+    monkeypatch.setitem(COMMANDS, "methods", fails)
+    if status is None:
+        with pytest.raises(RuntimeError, match="of another kind"):
+            main(["methods"])
+        return
+    assert main(["methods"]) == status
+    assert capsys.readouterr().err.startswith("novelette: there is not enough memory: a smaller --batch-size")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 @pytest.mark.parametrize("name", ["checkpoint.pt.part", "log.jsonl"])
 def test_full_disk_while_training_keeps_the_last_checkpoint(name, tmp_path, parts, capsys, monkeypatch):
@@ -472,7 +522,7 @@ def test_full_disk_while_training_keeps_the_last_checkpoint(name, tmp_path, part
     assert main(argv) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert "no space left on device" in err
+    assert "the disk is full" in err
     assert "--resume" in err
     assert (folder / "checkpoint.pt").read_bytes() == b"the last one"
 
@@ -520,7 +570,6 @@ def test_a_score_that_is_not_finite_ends_no_command_in_a_traceback_and_its_pictu
     asked = ["--miss-cost", "2", "--novel-prior", "0.1"]
     for argv, name in (
         (["evaluate", str(det), str(labelled)], "novel/02.png"),
-        (["drift", str(det), str(labelled / "novel")], "02.png"),
         (["calibrate", str(det), str(labelled / "novel")], "02.png"),
         (["calibrate", str(det), str(labelled), *asked], "novel/02.png"),
         (["fit", "knn", str(parts), "-o", str(tmp_path / "a.det")], ".png"),
@@ -539,7 +588,7 @@ def test_output_that_is_full_is_told_in_one_sentence():
             [sys.executable, "-m", "novelette.cli", "--help"], stdout=device, stderr=subprocess.PIPE, text=True, env=environment
         )
     assert ended.returncode == 2
-    assert ended.stderr == "novelette: the output: no space left on device\n"
+    assert ended.stderr == "novelette: the output: the disk is full\n"
 
 
 def test_reader_that_closes_the_pipe_is_no_fault():

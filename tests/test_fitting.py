@@ -7,6 +7,7 @@ from pictures import checks, stripes, write
 import novelette
 from novelette import calibrate
 from novelette.data.images import Preprocessing, load
+from novelette.data.pixels import content_hash
 from novelette.data.select import normal_pictures
 from novelette.data.sources import ArraySource
 from novelette.errors import InputError
@@ -103,6 +104,17 @@ def test_readable_pictures_are_not_warned_of():
 def test_a_missing_threshold_is_warned_of_with_how_many_pictures_it_needs():
     with pytest.warns(UserWarning, match="no threshold: .* more than the"):
         novelette.fit("knn", stripes(30), false_alarm_rate=0.001)
+
+
+def test_a_group_that_leaves_nothing_to_train_on_is_told(tmp_path):
+    alike = np.zeros(12, np.int64)
+    sets = (stripes(12, seed=seed) for seed in range(50))
+    pictures = next(
+        p for p in sets if calibrate.held_out(np.array([content_hash(one) for one in p]), alike).all()
+    )  # one group in five calibrates
+    folder = write(tmp_path / "parts", pictures)
+    with pytest.raises(InputError, match="a fifth is held out, and 0 pictures left to train on are too few: give smaller groups"):
+        novelette.fit("knn", folder, config=K3, group_by="[.]png")
 
 
 def test_protocol_and_groups_are_given_as_on_the_command_line(tmp_path):

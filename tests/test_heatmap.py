@@ -86,6 +86,15 @@ def test_scale_ignores_what_was_never_looked_at():
     assert heat_scale([]) == (0, 1)
 
 
+def test_infinite_heat_is_the_hottest_colour_and_sets_no_scale():
+    heat = np.arange(1001.0).reshape(7, 143)
+    heat[0, :9] = np.inf
+    low, high = heat_scale([heat])
+    assert (low, high) == pytest.approx((504.5, 995.04), abs=1)
+    shown = overlay(np.zeros(heat.shape, np.uint8), heat, (low, high))
+    assert (shown[0, 0] == shown[-1, -1]).all()
+
+
 def test_colours_grow_lighter_with_heat():
     luminance = colour(np.linspace(0, 1, 101), (0, 1)).astype(float) @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luminance) > -0.5).all()

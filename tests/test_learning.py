@@ -123,8 +123,11 @@ def test_the_mean_of_several_neighbours_may_leave_a_learned_picture_novel_and_th
 def test_what_is_known_is_not_learned_twice_and_copies_count_once(tmp_path, det, parts, odd, capsys):
     shutil.copy(odd / "00.png", odd / "copy.png")
     assert main(["learn", str(det), str(odd), "--in-place"]) == 0
-    assert "knows 3 pictures more, 1 of those given were known before" in capsys.readouterr().out
+    assert "knows 3 pictures more\n" in capsys.readouterr().out
     assert_refused(["learn", str(det), str(odd), "--in-place"], tmp_path, capsys, "nothing to learn")
+    new = write(tmp_path / "new", checks(1, 5)) / "00.png"
+    assert main(["learn", str(det), str(odd / "00.png"), str(new), "--in-place"]) == 0
+    assert "knows 1 picture more, 1 of those given was known before\n" in capsys.readouterr().out
 
 
 def test_a_picture_that_cannot_be_read_is_skipped_and_alone_refused(tmp_path, det, odd, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 import signal
 import threading
 
@@ -129,6 +130,16 @@ def test_a_run_stopped_by_ctrl_c_and_resumed_ends_as_one_never_stopped(tmp_path,
     assert same_weights(fit(resumed), expected)
     assert resumed.history == whole.history
     assert (tmp_path / "parts/log.jsonl").read_text() == (tmp_path / "whole/log.jsonl").read_text()
+
+
+def test_ctrl_c_in_the_last_step_stops_a_run_with_nothing_left_to_train(tmp_path, monkeypatch, often):
+    whole = fit(Run(folder=tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        at_step(patch, 23, lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt) as stopped:  # no `except Exception` of a caller takes it
+            fit(Run(folder=tmp_path / "parts"))
+    assert str(pickle.loads(pickle.dumps(stopped.value))) == "stopped at step 24"  # from another process
+    assert same_weights(fit(Run(folder=tmp_path / "parts", resume=True)), whole)
 
 
 def test_a_run_killed_twice_logs_every_line_once_and_ends_as_one_never_killed(tmp_path, monkeypatch, often):

@@ -10,6 +10,7 @@ from novelette.data.formats import CIFAR_FILES, COIL_NAME, IDX_FILES, Arrays, re
 from novelette.data.large import LSUN_CLASSES
 from novelette.data.magnetic_tile import CLASSES as TILE_CLASSES
 from novelette.errors import InputError
+from novelette.files import reason
 
 DIGITS = tuple("0123456789")
 
@@ -150,7 +151,7 @@ def find(spec: Listed, roots: Sequence[Path]) -> Path | None:
                 if folder.is_dir() and spec.holds(folder):
                     return folder
             except OSError as error:
-                raise InputError(f"{folder} cannot be read ({error.strerror or error}): check its permissions") from error
+                raise InputError(f"{folder} cannot be read ({reason(error)}): check its permissions") from error
         if root.name in spec.places and root.is_dir() and spec.holds(root):  # the set's own folder was given
             return root
     return None

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from novelette.errors import InputError
+from novelette.files import expanded, reason
 from novelette.words import install_words
 
 Progress = Callable[[str, int, int], None]  # file, bytes done, bytes in all (0 when unknown)
@@ -119,11 +120,11 @@ def cache_folder() -> Path:
     if given := os.environ.get("XDG_CACHE_HOME"):
         base = Path(given)
     elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        base = Path(os.environ.get("LOCALAPPDATA") or expanded("~/AppData/Local"))
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = expanded("~/Library/Caches")
     else:
-        base = Path.home() / ".cache"
+        base = expanded("~/.cache")
     return base / "novelette"
 
 
@@ -157,7 +158,7 @@ def fetch(download: Download, cache: Path, sha256: Callable[[Path], str], progre
         except OSError as error:
             if verified_sha256(target) is not None:  # another process has fetched it meanwhile
                 return target
-            raise InputError(f"{target} cannot be written ({error.strerror or error})") from error
+            raise InputError(f"{target} cannot be written ({reason(error)})") from error
     return target
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from novelette.errors import InputError
+from novelette.files import reason
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 CIFAR_FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
@@ -53,7 +54,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is truncated or no gzip file: fetch it again") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): fetch it again or check its permissions") from error
+        raise InputError(f"{path} cannot be read ({reason(error)}): fetch it again or check its permissions") from error
     n_dims = content[3] if len(content) >= 4 else 0
     if len(content) < 4 or content[:3] != b"\0\0\x08" or not 1 <= n_dims <= 4:
         raise InputError(f"{path} is no IDX file of bytes (its magic number is {content[:4].hex() or 'missing'}): fetch it again")
@@ -109,7 +110,7 @@ def read_cifar_records(path: Path) -> NDArray[np.uint8]:
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing: put all six files of cifar-10-batches-bin there") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
+        raise InputError(f"{path} cannot be read ({reason(error)}): check its permissions") from error
     expected = CIFAR_RECORDS * CIFAR_RECORD
     if content.size != expected:
         fault = "is truncated" if content.size < expected else "is too long"

@@ -1,6 +1,5 @@
 """The sets too large to hold in memory, CelebA and LSUN (exported images or its own lmdb): they stay on disk, read as needed."""
 
-import io
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -8,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from novelette.data.sources import MAX_PIXELS, FolderSource, Source, UnreadablePicture, open_source
+from novelette.data.decode import decode
+from novelette.data.sources import FolderSource, Source, UnreadablePicture, open_source
 from novelette.errors import InputError
 from novelette.words import install_words
 
@@ -69,18 +68,10 @@ class LmdbSource:
         return len(self._keys)
 
     def read(self, index: int) -> np.ndarray:
-        """Pixels, uint8 (H, W, 3). Raises: UnreadablePicture."""
+        """Pixels, uint8 (H, W) or (H, W, 3). Raises: UnreadablePicture."""
         with _environment(str(self.folder)).begin() as transaction:
             content = transaction.get(self._keys[index])
-        try:
-            with Image.open(io.BytesIO(content), formats=("WEBP", "JPEG", "PNG")) as image:
-                if image.size[0] * image.size[1] > MAX_PIXELS:
-                    raise UnreadablePicture("too many pixels")
-                return np.asarray(image.convert("RGB"))
-        except UnreadablePicture:
-            raise
-        except Exception as error:  # Pillow's decoders raise nearly anything on broken bytes
-            raise UnreadablePicture("damaged") from error
+        return decode(content)
 
 
 @cache

@@ -18,6 +18,7 @@ from novelette.data.magnetic_tile import tile_groups, training_tiles
 from novelette.data.roots import DATA_VARIABLE, search_order
 from novelette.data.sources import ArraySource, FolderSource, Source
 from novelette.errors import InputError
+from novelette.files import reason
 from novelette.words import install_words
 
 NAMES: tuple[str, ...] = ("digits", *CATALOGUE)
@@ -74,7 +75,7 @@ def load_named(
             return _magnetic_tile(folder)
         source, labels, is_train = read_celeba(folder, attribute) if name == "celeba" else read_lsun(folder)
     except OSError as error:
-        raise InputError(f"{folder} cannot be read ({error.strerror or error}): check its permissions") from error
+        raise InputError(f"{folder} cannot be read ({reason(error)}): check its permissions") from error
     words = f"{attribute}, " if attribute else ""
     return NamedSet(name, f"{spec.title} ({words}{len(source):,} pictures, contents unchecked)", source, labels, is_train, spec.classes)
 

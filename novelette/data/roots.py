@@ -6,6 +6,7 @@ from pathlib import Path
 
 from novelette.data.download import cache_folder
 from novelette.errors import InputError
+from novelette.files import expanded
 
 DATA_VARIABLE = "NOVELETTE_DATA"
 
@@ -15,9 +16,9 @@ def search_order(given: Sequence[Path | str]) -> list[Path]:
 
     Raises: InputError if a given one is not a folder.
     """
-    roots = [Path(root).expanduser() for root in given]
+    roots = [expanded(root) for root in given]
     for root in roots:
         if not root.is_dir():
             raise InputError(f"the data root {root} is not a folder: check --data-root")
-    roots += [Path(root).expanduser() for root in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if root.strip()]
+    roots += [expanded(root) for root in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if root.strip()]
     return list(dict.fromkeys([*roots, cache_folder()]))

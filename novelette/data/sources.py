@@ -13,6 +13,7 @@ from novelette.data.decode import EXTENSIONS, MAX_PIXELS, read_picture
 from novelette.data.masks import find_mask, is_mask_folder, looks_like_mask, split_masks
 from novelette.data.pixels import FLOAT_TOLERANCE, UnreadablePicture, over_white, to_uint8
 from novelette.errors import InputError
+from novelette.files import reason
 from novelette.words import names_words
 
 __all__ = [
@@ -207,8 +208,7 @@ def _scan(root: Path) -> tuple[list[str], list[str], list[str]]:
             entered.add((status.st_dev, status.st_ino))
             folders, files = _entries(folder)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise InputError(f"the folder {printable(str(folder))} cannot be read ({reason}): check its permissions") from error
+            raise InputError(f"the folder {printable(str(folder))} cannot be read ({reason(error)}): check its permissions") from error
         prefix = below + "/" if below else ""
         waiting += [(prefix + name, is_mask or is_mask_folder(name)) for name in sorted(folders, reverse=True)]
         if is_mask:

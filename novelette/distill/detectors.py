@@ -84,7 +84,7 @@ def distil_detector(
     trained_on = np.union1d(pictures.trained_on, teacher.trained_on)
     own = {"method": "ede-gan", "config": student.config, "scorer": student}
     detector = replace(teacher, **own, trained_on=trained_on, false_alarm_rate=rate, seed=seed, provenance=origin)
-    fresh = pictures.calibrating & unseen(teacher, pictures.chosen, pictures.loaded)
+    fresh = pictures.calibrating & unseen(teacher, pictures.chosen, pictures.loaded.indices, pictures.loaded.hashes)
     fitted = finish(detector, pictures, picked, fresh)
     if taught is teacher.scorer:
         return Distilled(fitted, None)

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 from novelette.data.download import Download, File, cache_folder, fetch
 from novelette.data.roots import DATA_VARIABLE, search_order
 from novelette.errors import InputError
+from novelette.files import expanded
 from novelette.perceptual.networks import NETWORKS, Arrays
 
 TFJS = "https://storage.googleapis.com/tfjs-models/tfjs/"
@@ -96,7 +97,7 @@ def load_weights(name: str, layer: str, given: str = "") -> Weights:
     Args: given: a weight file, or the folder of TensorFlow.js's form; if empty, the data roots are looked through, and then it is fetched.
     Raises: InputError when they are nowhere, cannot be read, are damaged, or are another network's.
     """
-    path = Path(given).expanduser() if given else found(name) or fetched(name)
+    path = expanded(given) if given else found(name) or fetched(name)
     arrays = read(path)
     _check(arrays, NETWORKS[name].shapes(layer), name, path)
     digest = _digest(PUBLIC[name], path, arrays)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from novelette.data.framing import uncut
 from novelette.data.images import prepare
 from novelette.data.pixels import UnreadablePicture
 from novelette.errors import InputError
+from novelette.predictions import NO_SCORE
 from novelette.runtime import Runtime, Verdicts, nothing
 
 BATCH_BYTES = 1_000_000  # of picture files: what is larger is shared among the threads
@@ -108,12 +110,13 @@ class Batcher:
                 self._loop.call_soon_threadsafe(_fail, batch)
 
     def _judge(self, batch: Sequence[_Waiting]) -> tuple[list[Outcome], Verdicts]:
-        """What becomes of each picture file, and the verdicts on those that can be used and are still waited for."""
+        """What becomes of each picture file, and the verdicts on those that have a score and are still waited for."""
         found = [NOBODY_WAITS if item.answer.done() else self._image(item.content) for item in batch]
         images = [image for image in found if not isinstance(image, Unusable)]
         verdicts = self._detector.run(uncut(np.stack(images))) if images else nothing(len(self._detector.classes))
-        rows = zip(*(values.tolist() for values in verdicts), strict=True)
-        return [image if isinstance(image, Unusable) else Verdict(*next(rows)) for image in found], verdicts
+        rows = (Verdict(*row) for row in zip(*(values.tolist() for values in verdicts), strict=True))
+        judged = (row if math.isfinite(row.score) else Unusable(NO_SCORE) for row in rows)
+        return [image if isinstance(image, Unusable) else next(judged) for image in found], verdicts.finite()
 
     def _take(self) -> list[_Waiting]:
         """What waits, at most a batch; empty when it is time to end."""

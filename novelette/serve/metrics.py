@@ -4,7 +4,6 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from novelette.drift import Drift
@@ -53,7 +52,7 @@ class Metrics:
         self._pictures.inc(count)
         self._novel.inc(int((verdicts.label == 1).sum()))
         if self.drift is not None:
-            self.drift.see(verdicts.score[np.isfinite(verdicts.score)])
+            self.drift.see(verdicts.score)
 
     def refused(self, status: int) -> None:
         """Count a request that was refused before it had a route."""

@@ -220,3 +220,19 @@ def test_two_servers_in_a_process_count_apart(detector, files):
         as_sent(one, "raw", files[:3])
         assert "novelette_pictures_total 3.0" in one.get("/metrics").text
         assert "novelette_pictures_total 0.0" in other.get("/metrics").text
+
+
+def test_a_picture_without_a_finite_score_is_refused_and_counts_for_nothing(detector, files, monkeypatch):
+    run = detector.run
+
+    def strange(images):
+        said = run(images)
+        said.score[0] = np.inf
+        return said
+
+    monkeypatch.setattr(detector, "run", strange)
+    with live(detector) as client:
+        answer = client.post("/v1/score", content=files[0].read_bytes(), headers=PNG)
+        assert (answer.status_code, answer.json()["error"].split(":")[0]) == (422, "the picture cannot be scored")
+        assert "its score is no finite number" in answer.json()["error"]
+        assert "novelette_pictures_total 0.0" in client.get("/metrics").text
