@@ -164,8 +164,7 @@ def trained(bench: Bench, runs: list[Run], images: list[torch.Tensor], known: Kn
     config, seeds = runs[0].config, [run.seed * 1000 + run.number for run in runs]
     if isinstance(config, scores.Config):
         teacher = kept(runs[0].teacher, bench, known, images[0], training)
-        channels, size = images[0].shape[1:3]
-        student, _ = scores.distil(teacher, images[0], config, channels=channels, size=size, seed=seeds[0], device=device, run=training)
+        student, _ = scores.distil(teacher, images[0], config, seed=seeds[0], device=device, run=training)
         return [student]
     if isinstance(config, progressive.Config):
         teachers = {}
@@ -198,10 +197,11 @@ def taught(
 ) -> list[Any]:
     """The students of a stack, None for a run without a teacher.   Args: teachers: by the run's place in the stack."""
     places, own = list(teachers), Training(snapshot_steps=training.snapshot_steps)
-    channels, size = images[0].shape[1:3]
-    shape: dict[str, Any] = {"channels": channels, "size": size, "seeds": [seeds[m] for m in places], "device": device, "run": own}
+    its = [images[m] for m in places]
     try:
-        students, _ = progressive.distil_many(list(teachers.values()), [images[m] for m in places], config, **shape)
+        students, _ = progressive.distil_many(
+            list(teachers.values()), its, config, seeds=[seeds[m] for m in places], device=device, run=own
+        )
     finally:
         training.failed |= {places[m]: error for m, error in own.failed.items()}
     for step, states in own.snapshots.items():

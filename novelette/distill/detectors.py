@@ -58,12 +58,12 @@ def distil_detector(
     began = time.monotonic()
     rate = teacher.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
     check_numbers(rate, seed)
-    size, channels, picked = teacher.preprocessing.size, teacher.preprocessing.channels, pick_device(device)
+    picked = pick_device(device)
     module = scores if isinstance(config, scores.Config) else progressive
     if isinstance(config, progressive.Config):  # refused before the pictures are read
         if not isinstance(teacher.scorer, Scorer):
             raise InputError(f"P-KDGAN needs an ede-gan teacher, and this one is of the method {teacher.method}: it teaches through scores")
-        progressive.student_config(teacher.scorer.config, config, size)
+        progressive.student_config(teacher.scorer.config, config, teacher.preprocessing.size)
     where = grouped_as(where, teacher.provenance.get("source"))
     pictures = gather(normal_pictures(images, where), teacher.preprocessing, bar=run.bar)
     run.begin(
@@ -72,9 +72,7 @@ def distil_detector(
         seed=seed,
         pictures=fingerprint(pictures.training_hashes),
     )
-    student, taught = module.distil(
-        teacher.scorer, pictures.training, config, channels=channels, size=size, seed=seed, device=picked, run=run
-    )
+    student, taught = module.distil(teacher.scorer, pictures.training, config, seed=seed, device=picked, run=run)
     origin = provenance(describe(images, where), pictures, picked, began)
     origin["distilled"] = config.model_dump(mode="json") | {
         "teacher": teacher.provenance,

@@ -74,11 +74,9 @@ def student_config(teacher: ede_gan.Config, config: Config, size: int) -> ede_ga
     return teacher.model_copy(update={"widths": narrow, **_recipe(config, config.learning_rate)})
 
 
-def distil(
-    teacher: Scorer, images: Tensor, config: Config, *, channels: int, size: int, seed: int, device: torch.device, run: Run
-) -> tuple[Scorer, Scorer]:
+def distil(teacher: Scorer, images: Tensor, config: Config, *, seed: int, device: torch.device, run: Run) -> tuple[Scorer, Scorer]:
     """Teach a student on normal images, uint8 (N, C, S, S).   Returns: the student, and the teacher as it ended."""
-    students, teachers = distil_many([teacher], [images], config, channels=channels, size=size, seeds=[seed], device=device, run=run)
+    students, teachers = distil_many([teacher], [images], config, seeds=[seed], device=device, run=run)
     return students[0], teachers[0]
 
 
@@ -87,8 +85,6 @@ def distil_many(
     images: Sequence[Tensor],
     config: Config,
     *,
-    channels: int,
-    size: int,
     seeds: Sequence[int],
     device: torch.device,
     run: Run,
@@ -98,7 +94,7 @@ def distil_many(
     Args: teachers: M of one configuration.   images: per model uint8 (N_m, C, S, S).
     Returns: the students, and the teachers as they ended: where no structure trains them, as they were.
     """
-    models, phases = len(teachers), config.structures()
+    models, phases, (_, channels, size, _) = len(teachers), config.structures(), images[0].shape
     steps = config.steps_for(len(images[0]))
     if any(config.steps_for(len(i)) != steps for i in images):
         raise InputError("models stacked into one program take the same number of steps: give steps instead of epochs, or do not stack")

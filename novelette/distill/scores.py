@@ -82,14 +82,14 @@ def score_loss(g: Tensor, t: Tensor) -> Tensor:
 
 
 def distil(
-    teacher: ScorerT, images: Tensor, config: Config, *, channels: int, size: int, seed: int, device: torch.device, run: Run
+    teacher: ScorerT, images: Tensor, config: Config, *, seed: int, device: torch.device, run: Run
 ) -> tuple[ede_gan.Scorer, ScorerT]:
     """Teach a student on normal images, uint8 (N, C, S, S).
 
     Returns: the student, and the teacher as it was.
     Raises: InputError when the teacher scores them all alike, or the widths do not name every block of images of this size.
     """
-    student = Gan(config.student(), channels, size, device)
+    student = Gan(config.student(), images.shape[1], images.shape[2], device)
     student.draw([seed])
     module = teacher.module()
     if module is not None:

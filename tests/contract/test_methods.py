@@ -143,7 +143,7 @@ def test_scoring_changes_neither_the_images_nor_the_scorer(name):
 def test_a_detector_teaches_a_student_through_its_scores_and_stays_as_it_is(name):
     scorer, config = kept(name, 1), by_scores.TINY.model_copy(update={"steps": 2})
     before = {key: value.clone() for key, value in scorer.state().items()}
-    student, _ = by_scores.distil(scorer, discs(48), config, channels=1, size=32, seed=0, device=CPU, run=Run())
+    student, _ = by_scores.distil(scorer, discs(48), config, seed=0, device=CPU, run=Run())
     assert torch.isfinite(student.score(mixed())).all()
     assert all(torch.equal(value, before[key]) for key, value in scorer.state().items())
 
@@ -179,7 +179,7 @@ def test_on_a_gpu_a_method_trains_scores_as_on_the_cpu_and_teaches(name):
     there = x if scorer.module() is None else x.to(next(iter(scorer.module().state_dict().values())).device)
     torch.testing.assert_close(again.score(x), scorer.score(there).cpu(), rtol=1e-3, atol=1e-5)
     config = by_scores.TINY.model_copy(update={"steps": 2})
-    student, _ = by_scores.distil(scorer, images, config, channels=1, size=32, seed=0, device=gpu, run=Run())
+    student, _ = by_scores.distil(scorer, images, config, seed=0, device=gpu, run=Run())
     assert torch.isfinite(student.score(x)).all()
 
 

@@ -41,7 +41,7 @@ def teacher():
 
 def taught(teacher, config, run=None, seed=0, images=None):
     images = pictures() if images is None else images
-    return distil(teacher, images, config, channels=1, size=32, seed=seed, device=CPU, run=Run() if run is None else run)
+    return distil(teacher, images, config, seed=seed, device=CPU, run=Run() if run is None else run)
 
 
 def same_weights(a, b):
@@ -292,7 +292,7 @@ def test_students_taught_together_end_as_each_would_alone(changes):
     config = tiny(steps=12, **changes)
     images, seeds = [pictures(12, seed=1), pictures(9, seed=2), pictures(20, seed=3)], [4, 5, 6]
     teachers = [fitted(seed, own) for seed, own in zip(seeds, images, strict=True)]
-    students, moved = distil_many(teachers, images, config, channels=1, size=32, seeds=seeds, device=CPU, run=Run())
+    students, moved = distil_many(teachers, images, config, seeds=seeds, device=CPU, run=Run())
     for m in range(3):
         alone = taught(teachers[m], config, seed=seeds[m], images=images[m])
         for together, single in zip((students[m], moved[m]), alone, strict=True):
@@ -305,7 +305,7 @@ def test_students_taught_together_end_as_each_would_alone(changes):
 
 def test_models_that_need_different_numbers_of_steps_are_not_taught_together(teacher):
     with pytest.raises(InputError, match="give steps instead of epochs, or do not stack"):
-        distil_many([teacher] * 2, [pictures(12), pictures(20)], tiny(epochs=1), channels=1, size=32, seeds=[0, 1], device=CPU, run=Run())
+        distil_many([teacher] * 2, [pictures(12), pictures(20)], tiny(epochs=1), seeds=[0, 1], device=CPU, run=Run())
 
 
 # Golden: the first losses, which change only with a reason in the commit

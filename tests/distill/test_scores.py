@@ -56,8 +56,7 @@ def painter():
 
 def taught(teacher, config, run=None, seed=0, images=None):
     images = pictures() if images is None else images
-    shape = {"channels": images.shape[1], "size": 32}
-    return distil(teacher, images, config, **shape, seed=seed, device=CPU, run=Run() if run is None else run)[0]
+    return distil(teacher, images, config, seed=seed, device=CPU, run=Run() if run is None else run)[0]
 
 
 def same_weights(a, b):
@@ -213,7 +212,7 @@ def test_what_is_reconstructed_is_the_teachers_where_it_reconstructs(teacher, pa
 
 def test_the_teacher_is_as_it_was(painter):
     before = {name: value.clone() for name, value in painter.state().items()}
-    _, after = distil(painter, pictures(), tiny(), channels=1, size=32, seed=0, device=CPU, run=Run())
+    _, after = distil(painter, pictures(), tiny(), seed=0, device=CPU, run=Run())
     assert after is painter
     assert all(torch.equal(value, before[name]) for name, value in painter.state().items())
 
