@@ -5,7 +5,8 @@
 
 Section 2.3 of the technical report. Trained on the training images of all classes but one (the protocol leave-one-out); measured on 1,000
 known test images, 250 of the class left out, and 250 of uniform noise. One JSON line a seed goes to results/certainty.jsonl. From the
-records of all seeds OUTPUT.md has the table, and OUTPUT.svg and .png the medians. A seed that has a record is not trained again.
+records of all seeds OUTPUT.md has the table, and OUTPUT.svg and .png the medians. A seed that has a record is not trained again,
+and without a seed (--seeds) nothing is.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from novelette.bench.origins import each
 from novelette.bench.stamps import append, commit, stamp
 from novelette.bench.stamps import read as read_lines
 from novelette.data.images import as_tensor
-from novelette.data.named import NamedSet, class_index, load_named
+from novelette.data.named import NamedSet, class_index, load_named, outline
 from novelette.data.protocol import leave_one_out
 from novelette.files import write_whole
 from novelette.methods.certainty import Config, Scorer, fit
@@ -108,18 +109,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--novel", default="4")
-    parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
+    parser.add_argument("--seeds", type=int, nargs="*", default=(0, 1, 2))
     parser.add_argument("--size", type=int, default=28)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--data-root", type=Path, action="append", default=[])
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--output", type=Path, default=Path("docs/results/certainty"))
     given = parser.parse_args()
-    named = load_named(given.data, data_roots=given.data_root)
-    asked = asked_for(named, given)
-    lines = given.results / "certainty.jsonl"
+    named = load_named(given.data, data_roots=given.data_root) if given.seeds else outline(given.data)
+    asked, lines = asked_for(named, given), given.results / "certainty.jsonl"
     measure(named, asked, sorted(set(given.seeds) - of_seeds(lines, asked).keys()), given)
     found = of_seeds(lines, asked)
+    if not found:
+        parser.error(f"{lines} has no record of these settings: give --seeds")
     options = {"data": given.data, "novel": given.novel, "size": given.size, "steps": given.steps, "seeds": " ".join(map(str, found))}
     command = " ".join(["python benchmarks/certainty.py", *(f"--{name} {value}" for name, value in options.items())])
     text, plot = page(list(found.values()), command, given.output.name)
@@ -141,6 +143,8 @@ def asked_for(named: NamedSet, given: argparse.Namespace) -> dict[str, Any]:
 
 def measure(named: NamedSet, asked: dict[str, Any], seeds: Sequence[int], given: argparse.Namespace) -> None:
     """Train and read one network a seed, and leave a record of each."""
+    if not seeds:
+        return
     torch.set_num_threads(1)
     began_at = commit()
     pixels, novel = prepared(named, given.size), class_index(named, given.novel)

@@ -179,10 +179,13 @@ def test_a_verdict_that_changes_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_p_value_that_is_not_the_detectors_is_refused(tmp_path, monkeypatch):
-    was = detector()
-    monkeypatch.setattr(
-        "novelette.graph.Verdict.forward", lambda self, score, _of=Verdict.forward: (_of(self, score)[0] / 2, _of(self, score)[1])
-    )
+    was, said = detector(), Verdict.forward
+
+    def halved(self, score):
+        p_value, label = said(self, score)
+        return p_value / 2, label
+
+    monkeypatch.setattr(Verdict, "forward", halved)
     with pytest.raises(InputError, match=r"[1-9]\d* verdicts? changed"):
         export_detector(was, tmp_path / "a.bundle")
 

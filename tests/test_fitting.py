@@ -114,7 +114,7 @@ def test_a_group_that_leaves_nothing_to_train_on_is_told(tmp_path):
     )  # one group in five calibrates
     folder = write(tmp_path / "parts", pictures)
     with pytest.raises(InputError, match="a fifth is held out, and 0 pictures left to train on are too few: give smaller groups"):
-        novelette.fit("knn", folder, config=K3, group_by="[.]png")
+        novelette.fit("knn", folder, group_by="[.]png")
 
 
 def test_protocol_and_groups_are_given_as_on_the_command_line(tmp_path):
