@@ -36,7 +36,7 @@ from novelette.tags.vocabulary import choose, incidence
 from novelette.training import Run
 
 CPU = torch.device("cpu")
-SPLITS, FOR_TESTS, TESTED = 5, 400, 200
+SPLITS = 5
 BATCHES = 40  # whose gradients vary
 PARTS = ("choose", "compare", "curves", "sweeps", "variance")
 
@@ -54,14 +54,14 @@ class Photographs:
 
     def developing(self, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """To choose on: four fifths to train, a fifth to validate."""
-        free = np.random.default_rng(0).permutation(len(self.tags))[FOR_TESTS:]
+        free = np.random.default_rng(0).permutation(len(self.tags))[grid.FOR_TESTS :]
         order = np.random.default_rng(seed).permutation(free)
         return order[len(free) // 5 :], order[: len(free) // 5]
 
     def split(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """To compare by: training and test."""
-        for_tests = np.random.default_rng(0).permutation(len(self.tags))[:FOR_TESTS]
-        test = np.random.default_rng(1000 + number).permutation(for_tests)[:TESTED]
+        for_tests = np.random.default_rng(0).permutation(len(self.tags))[: grid.FOR_TESTS]
+        test = np.random.default_rng(1000 + number).permutation(for_tests)[: grid.TESTED]
         return np.setdiff1d(np.arange(len(self.tags)), test), test
 
     def shown(self, training: NDArray[np.int64], test: NDArray[np.int64], kind: str, seed: int) -> "Task":

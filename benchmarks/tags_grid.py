@@ -3,6 +3,8 @@
 A setting is known by all fields of the method's configuration, defaults among them: a default that changes makes a record of another one.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import tags_taught
 
-from novelette.tags import METHODS
+from novelette.tags import METHODS, words
 from novelette.tags.features import Look
 from novelette.tags.recipe import Game
 from novelette.words import counted
@@ -22,6 +24,7 @@ Best = Mapping[str, tuple[str, Resolved]]  # by label the method and what was ch
 
 TAGGERS: dict[str, ModuleType] = METHODS | {"taught": tags_taught}
 SOURCE, TAGS = "flickr8k-1000", 100
+FOR_TESTS, TESTED = 400, 200  # photographs of which tests are drawn, and of a test
 SEEDS = (0, 1)  # of the two parts that settings are chosen on
 COURSE, LOOKS = 60, 20  # epochs of the game, of curves and of variances
 
@@ -99,8 +102,11 @@ def resolved(method: str, settings: Mapping[str, Any]) -> Resolved:
 
 
 def seen() -> dict[str, Any]:
-    """What all methods are shown, as a record has it."""
-    return {"source": SOURCE, "tags": TAGS, "look": Look().model_dump(mode="json")}
+    """What all methods are shown, as a record has it; the words are those that captions are read by."""
+    lists = [sorted(words.FUNCTION_WORDS), sorted(words.QUALITIES), sorted(words.IRREGULAR.items())]
+    read_by = hashlib.sha256(json.dumps(lists).encode()).hexdigest()[:16]
+    counts = {"tags": TAGS, "for_tests": FOR_TESTS, "tested": TESTED}
+    return {"source": SOURCE, "look": Look().model_dump(mode="json"), "words": read_by} | counts
 
 
 def tried() -> list[tuple[str, str, Resolved]]:

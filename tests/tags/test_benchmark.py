@@ -53,7 +53,7 @@ def scripts():
         found = SimpleNamespace(**{name: loaded(name, patch) for name in SCRIPTS})
     for name, value in SMALL.items():
         setattr(found.tags_grid, name, value)
-    found.tags.FOR_TESTS, found.tags.TESTED, found.tags.SPLITS, found.tags.BATCHES = 40, 20, 2, 3
+    found.tags_grid.FOR_TESTS, found.tags_grid.TESTED, found.tags.SPLITS, found.tags.BATCHES = 40, 20, 2, 3
     found.tags_page.WEIGHTS = {"gamma": "γ"}
     return found
 
