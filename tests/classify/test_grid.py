@@ -192,8 +192,42 @@ def test_a_sweep_shows_what_0_is_and_the_teachers_at_the_same_seeds(tmp_path):
     at_one = [100 * record["teacher"]["validation"] for record in found.of("gamma = 1.0")]
     gaps = np.subtract(at_zero, at_one)
     last = pages.table(found.grid, found.records).splitlines()[-1]
-    said = f"{gaps.mean():.2f} ± {gaps.std(ddof=1) / np.sqrt(2):.2f}" if gaps.any() else ""
+    said = f"{gaps.mean():.2f} ± {gaps.std(ddof=1) / np.sqrt(2):.2f}"
     assert last.strip("|").split("|")[-1].strip() == said
+
+
+def test_a_sweep_over_more_than_a_decade_alone_stands_on_a_logarithmic_axis(tmp_path):
+    (wide,) = pages.sweep(swept(tmp_path, "wide", (0.01, 1.0))).plots
+    (narrow,) = pages.sweep(swept(tmp_path, "narrow", (0.1, 0.9))).plots
+    assert (wide.at, narrow.at) == ([0.01, 1.0], ())
+
+
+def test_a_tie_is_no_missing_cell():
+    row_itself, other = {0: 0.5}, {0: 0.5}
+    assert pages._behind(row_itself, row_itself) == ""
+    assert pages._behind(row_itself, other) == "0.00"
+    assert pages._behind(row_itself, {1: 0.5}) == ""
+
+
+def test_a_page_says_no_more_than_its_records_do(ran, tmp_path):
+    tested, held_out = left(ran[0] / "small.toml", ran[0] / "results"), swept(tmp_path, values=(0.01,))
+    assert "The printed spread is over initial weights alone." in pages.accuracies(tested).text
+    assert "printed" not in pages.accuracies(held_out).text
+    assert "30 train, 100 are held out, " in pages.origins([tested], "b", "small")
+    assert "10 train, 100 are held out\n" in pages.origins([held_out], "b", "gamma")
+
+
+def test_records_of_other_settings_are_counted_where_there_is_nothing_to_show(ran, capsys):
+    (ran[0] / "other").mkdir(exist_ok=True)
+    (ran[0] / "other" / "small.toml").write_text(FILE.replace("pictures = 30", "pictures = 20"))
+    assert main(["table", "small", "--benchmarks", str(ran[0] / "other"), "--results", str(ran[0] / "results")]) == 2
+    assert "but 4 of other settings: run `novelette bench other/small.toml`" in capsys.readouterr().err
+
+
+def test_one_look_at_a_course_is_refused(tmp_path):
+    (tmp_path / "small.toml").write_text(FILE.replace("curve = 3", "curve = 1"))
+    with pytest.raises(InputError, match="one look at the course would be where pretraining ends"):
+        read_grid(tmp_path / "small.toml")
 
 
 def test_a_sweep_that_has_only_its_row_at_0_yet_is_left_out(tmp_path):

@@ -248,6 +248,18 @@ def test_l2_is_held_against_what_differs_in_nothing_else(whole):
     assert whole.tags_found.distances(lines[1:3]) == []
 
 
+def test_half_a_sweep_has_a_page_and_one_value_no_spread(whole):
+    measures = ("P@3", "F@3", "MAP", "MRR", "entropy")
+    lines = [
+        {"weight": "alpha", "estimator": "concrete", "value": value, "seed": seed} | dict.fromkeys(measures, value + seed)
+        for value, seed in ((0.1, 0), (0.1, 1), (0.3, 0))
+    ]
+    section = whole.tags_page.swept(lines)
+    assert "| α | Gumbel-Max | 0.3 | 0.300 | 0.300 |" in section.text
+    assert "| α | Gumbel-Max | 0.1 | 0.600 ± 0.707 |" in section.text
+    assert whole.tags_found.signed([0.01]) == "+0.010"
+
+
 def test_a_peak_at_an_end_of_what_was_tried_is_said(whole):
     lines = [{"weight": "beta", "estimator": "concrete", "value": v, "MAP": m} for v, m in ((0.1, 0.2), (1.0, 0.3), (10.0, 0.4))]
     (said,) = whole.tags_found.peaks(lines, {"beta": "β", "gamma": "γ"})

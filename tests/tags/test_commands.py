@@ -78,10 +78,12 @@ def test_evaluates_on_what_was_held_out_of_the_same_source(fitted, capsys):
     assert found["pictures"] + found["trained_on"] == 40
     assert 0 < found["pictures"] < 20
     assert found["MRR"] > 0.8
+    assert found["f_at_n"] == "standard"
     assert found["MAP_difference"] == pytest.approx(found["MAP"] - found["most_frequent"]["MAP"])
     assert found["MAP_difference_low"] <= found["MAP_difference"] <= found["MAP_difference_high"]
     assert main(["tag", "evaluate", str(fitted / "t"), str(fitted / "set"), "--f-at-n", "kdgan"]) == 0
     out = capsys.readouterr().out
+    assert " F@3 (kdgan) " in out.splitlines()[0]
     assert f"on {found['pictures']} pictures; left out: {found['trained_on']} of its training" in out
     assert any(line.startswith("the most frequent tags") and f"{found['most_frequent']['MAP']:.4f}" in line for line in out.splitlines())
     assert "that of always suggesting the tags most frequent in training" in out

@@ -130,6 +130,12 @@ def test_lines_of_yfcc100m(tmp_path, fields):
     assert found.untagged == 1
 
 
+def test_a_semicolon_parts_tags_of_yfcc100m_as_it_does_in_a_table(tmp_path):
+    pictures(tmp_path, "11.jpg")
+    (tmp_path / "photos.tsv").write_text(yfcc_line("11", tags="a%3Bb,c"))
+    assert read(str(tmp_path / "photos.tsv")).tags == (("a", "b", "c"),)
+
+
 def test_a_photograph_of_yfcc100m_may_be_named_by_its_hash(tmp_path):
     pictures(tmp_path, "abc123.jpg")
     (tmp_path / "photos.tsv").write_text(yfcc_line("11", fields=25))
