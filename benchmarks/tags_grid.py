@@ -63,17 +63,23 @@ def of_kdgan(classifier: str) -> list[Settings]:
     ]
 
 
+def both(every: list[Settings]) -> list[Settings]:
+    """Each with and without Adam forgetting pretraining."""
+    return [own | {"forget": forget} for own in every for forget in (False, True)]
+
+
 def games(classifier: str) -> dict[str, tuple[str, list[Settings]]]:
     """The rows of a classifier that is trained by steps."""
     plain, centre = schedules(classifier), at(classifier, *CENTRE[classifier])
+    kdgan = both(of_kdgan(classifier))
     return {
         f"plain, {classifier}": ("plain", plain),
-        f"NaGAN, {classifier}": ("nagan", [*(own | READS for own in plain), centre | SLOWER]),
-        f"KDGAN, {classifier}": ("kdgan", of_kdgan(classifier)),
-        f"KDGAN without text, {classifier}": ("kdgan", of_kdgan(classifier)),
+        f"NaGAN, {classifier}": ("nagan", both([*(own | READS for own in plain), centre | SLOWER])),
+        f"KDGAN, {classifier}": ("kdgan", kdgan),
+        f"KDGAN without text, {classifier}": ("kdgan", kdgan),
         f"KDGAN without its discriminator, {classifier}": (
             "taught",
-            [*(own | READS for own in plain), centre | SLOWER, centre | READS | {"soft_weight": 0.5}],
+            both([*(own | READS for own in plain), centre | SLOWER, centre | READS | {"soft_weight": 0.5}]),
         ),
     }
 

@@ -29,6 +29,7 @@ class Game(Rewards, Recipe, frozen=True, extra="forbid"):
     width: int = setting(256, "of the features of picture and text that a reading player multiplies", ge=1, le=4096)
     reading_rate: float = setting(1e-3, "Adam's step size of the networks that read", gt=0, le=1)
     passes_d: int = setting(1, "over the pictures in an epoch, of the discriminator", ge=1, le=1000)
+    forget: bool = setting(False, "Adam forgets what it gathered in pretraining, where the game begins")
     samples: int = setting(5, "tags that a player draws for a picture", ge=2, le=10_000)
 
 
