@@ -178,14 +178,14 @@ def test_a_verdict_that_changes_is_refused(tmp_path, monkeypatch):
         export_detector(was, tmp_path / "a.bundle")
 
 
-def test_a_p_value_that_is_not_the_detectors_is_refused(tmp_path, monkeypatch):
-    was, said = detector(), Verdict.forward
+def test_a_p_value_that_changes_is_refused(tmp_path, monkeypatch):
+    was, judge = detector(), Detector.judge
 
-    def halved(self, score):
-        p_value, label = said(self, score)
-        return p_value / 2, label
+    def halved(self, scores):
+        p_value, novel = judge(self, scores)
+        return p_value / 2, novel
 
-    monkeypatch.setattr(Verdict, "forward", halved)
+    monkeypatch.setattr(Detector, "judge", halved)
     with pytest.raises(InputError, match=r"[1-9]\d* verdicts? changed"):
         export_detector(was, tmp_path / "a.bundle")
 
