@@ -63,7 +63,7 @@ class Kind(NamedTuple):
         return {"pictures": self.pictures, "called_novel": self.called_novel, "share": share, "auroc": self.auroc}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
     """Scores of labelled pictures, and what they come to. A figure that could not be computed is None, and `notes` says why.
 
@@ -83,13 +83,9 @@ class Evaluation:
     indices: NDArray[np.int64]
     scores: NDArray[np.float32]
     labels: NDArray[np.int64]
-    n_normal: int
-    n_novel: int
-    seconds: float
     unreadable: dict[str, str]
     notes: tuple[str, ...]
     kinds: tuple[Kind, ...]
-    threshold: float | None
     auroc: float | None = None
     auroc_low: float | None = None
     auroc_high: float | None = None
@@ -98,15 +94,19 @@ class Evaluation:
     precision: float | None = None
     false_alarm_rate: float | None = None
     miss_rate: float | None = None
-    pixel_auroc: float | None = None
-    mean_picture_auroc: float | None = None
-    n_masks: int = 0
     knn_auroc: float | None = None
     knn_cosine_auroc: float | None = None
     knn_difference: float | None = None
     knn_difference_error: float | None = None
     knn_cosine_difference: float | None = None
     knn_cosine_difference_error: float | None = None
+    n_normal: int
+    n_novel: int
+    seconds: float
+    threshold: float | None
+    pixel_auroc: float | None = None
+    mean_picture_auroc: float | None = None
+    n_masks: int = 0
 
     @property
     def beside(self) -> list[Beside]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from novelette.errors import InputError
 
-SKIPPED = 3  # exit status: done, but some pictures could not be read
+SKIPPED = 3  # exit status: done, but some pictures were skipped
 STOPPED = 130  # exit status: stopped by Ctrl-C
 
 

@@ -180,7 +180,7 @@ def test_knn_scores_a_picture_by_its_worst_tile_against_all_training_tiles():
 
 def test_json_has_the_promised_keys_and_nothing_that_json_does_not_know(evaluated):
     out = evaluated[2].to_json()
-    assert sorted(out) == sorted(KEYS)
+    assert list(out) == KEYS
     assert out["note"] is None
     assert out["unreadable"] == 0
     assert json.loads(json.dumps(out, allow_nan=False)) == out

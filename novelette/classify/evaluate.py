@@ -174,6 +174,7 @@ def evaluate(
     if not (true >= 0).any():
         raise InputError(f"{labelled.title} holds no picture of a class that the classifier knows: {', '.join(classifier.classes)}")
     said = read.probability.argmax(1)
+    teacher_said = None if teacher is None else teacher.read(labelled.source).probability.argmax(1)  # before `costs` moves it to the CPU
     return Evaluation(
         classes=classifier.classes,
         names=names,
@@ -188,7 +189,7 @@ def evaluate(
         seen=int(classifier.detector.saw(read.hashes).sum()),
         unreadable={labelled.source.names[i]: why for i, why in read.unreadable.items()},
         costs=costs([classifier] if teacher is None else [classifier, teacher]),
-        teacher_said=None if teacher is None else teacher.read(labelled.source).probability.argmax(1),
+        teacher_said=teacher_said,
     )
 
 

@@ -264,6 +264,15 @@ def test_costs_are_of_the_cpu_wherever_the_pictures_were_read(classifier, monkey
     assert moved == ["cpu"]
 
 
+def test_a_teacher_reads_where_it_is_before_costs_move_it(classifier, folder, monkeypatch):
+    done = []
+    read = Classifier.read
+    monkeypatch.setattr(Classifier, "read", lambda self, *given, **more: (done.append("read"), read(self, *given, **more))[1])
+    monkeypatch.setattr("novelette.classify.evaluate.costs", lambda both: (done.append("costs"), tuple({} for _ in both))[1])
+    evaluate(classifier, store.load(folder / "clf.teacher"), pictures_by_class(folder / "test", Where()))
+    assert done == ["read", "read", "costs"]
+
+
 def test_mistakes_that_cannot_be_read_any_more_are_not_said_to_be_none(classifier, folder, tmp_path):
     write(tmp_path / "across", down(3, 90))
     labelled = pictures_by_class(tmp_path, Where())
