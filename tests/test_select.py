@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from named.test_downloads import write_celeba
 from pictures import stripes, write, write_labelled
 from PIL import Image
-from test_named import write_celeba
 
 from novelette.data import select
 from novelette.data.named import load_named

@@ -19,7 +19,7 @@ from novelette.data.masks import find_mask, looks_like_mask
 from novelette.data.sources import ArraySource, FolderSource, Source, SubsetSource, UnreadablePicture, open_source
 from novelette.errors import InputError
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 TILES = SHARED / "magnetic_tile"
 rng = np.random.default_rng(0)
 GREY = rng.integers(0, 256, (9, 13), np.uint8)

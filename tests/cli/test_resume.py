@@ -22,7 +22,7 @@ from novelette.data.images import Preprocessing, load
 from novelette.data.sources import open_source
 from novelette.methods import ede_gan
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 GAN = ("--widths", "2", "--latent", "8", "--steps", "20", "--false-alarm-rate", "0.2")
 
 

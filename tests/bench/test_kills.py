@@ -21,7 +21,7 @@ from novelette.data.named import load_named
 
 pytestmark = pytest.mark.heavy
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 NEEDS_RAY = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: the extra cluster")
 ON_RAY = pytest.param("ray", marks=NEEDS_RAY)
 KNN = '[[detectors]]\nlabel = "kNN"\nmethod = "knn"\n'

@@ -31,7 +31,7 @@ from novelette.data.roots import search_order
 from novelette.errors import InputError
 from novelette.localization import mask_of
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs the real sets in ../shared/data")
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from named.test_downloads import write_celeba
 from pydantic import ValidationError
-from test_named import write_celeba
 
 from novelette import metrics, watch
 from novelette.bench import engine, stamps
@@ -25,7 +25,7 @@ from novelette.data.protocol import PARTING
 from novelette.errors import InputError
 from novelette.methods import ede_gan, knn
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 DIGITS = load_named("digits")
 KNN = Entry(label="kNN", method="knn")
 GAN = {"widths": "2", "latent": 8, "steps": 5}

@@ -26,7 +26,7 @@ from novelette.perceptual.networks import BN_EPS, ConvSame, same_padding
 from novelette.perceptual.tables import LEAST_STD, Statistics, filter_table, raised
 from novelette.perceptual.weights import PUBLIC, contents_sha256, load_weights, read
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 MOBILE = "mobilenet-0.25"
 every_layer = pytest.mark.parametrize(("name", "layer"), [(name, layer) for name in NETWORKS for layer in NETWORKS[name].names])
 
@@ -236,7 +236,7 @@ def test_filters_can_be_given(tmp_path):
 
 
 def test_the_script_measures_every_layer_of_a_folder(tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location("tables", Path(__file__).parents[1] / "benchmarks" / "perceptual_tables.py")
+    spec = importlib.util.spec_from_file_location("tables", Path(__file__).parents[2] / "benchmarks" / "perceptual_tables.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)

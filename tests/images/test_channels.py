@@ -20,7 +20,7 @@ from novelette.data.pixels import is_grey, luminance, over_white, to_uint8
 from novelette.data.sources import ArraySource, SubsetSource, UnreadablePicture, open_source
 from novelette.errors import InputError
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 rng = np.random.default_rng(0)
 GREY = rng.integers(0, 256, (40, 60), np.uint8)
 RGB = rng.integers(0, 256, (40, 60, 3), np.uint8)
@@ -276,7 +276,7 @@ def test_as_tensor_rescales_to_plus_minus_one():
 
 def test_reading_pictures_needs_no_torch():
     code = "import sys, novelette.data.images; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
 # ---- streaming ----
