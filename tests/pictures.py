@@ -32,6 +32,11 @@ def write(folder: Path, pictures: np.ndarray) -> Path:
     return folder
 
 
+def write_views(folder: Path) -> list[Path]:
+    """Sixty pictures, in order, for a test that names them as views of fewer things."""
+    return sorted(write(folder, stripes(60)).iterdir())
+
+
 def write_labelled(folder: Path, n: int = 12) -> Path:
     """A folder with normal/ and novel/, `n` pictures each."""
     write(folder / "normal", stripes(n, seed=1))
