@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from named.test_downloads import write_celeba
+from named.made_sets import write_celeba
 from pictures import stripes, write, write_labelled
 from PIL import Image
 

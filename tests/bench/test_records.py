@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from named.test_downloads import write_celeba
+from named.made_sets import write_celeba
 from pydantic import ValidationError
 
 from novelette import metrics, watch
