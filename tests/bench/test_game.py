@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from table.test_pages import HEAD, Place
+from table.made_records import HEAD, Place
 
 from novelette import training
 from novelette.bench.engine import logged, run_bench
