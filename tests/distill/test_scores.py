@@ -1,30 +1,24 @@
-"""A student taught through scores: the loss by hand, the loop written out, stopping and going on, and the command `distill`."""
+"""A student taught through scores: the loop written out, what a teacher can tell, stopping and going on."""
 
-import json
 import math
 import signal
 
 import numpy as np
 import pytest
 import torch
-from pictures import assert_refused, checks, stripes, write
+from pictures import checks, stripes
 from torch import nn
-from torch.nn import functional as F
 
-from novelette import info, store
 from novelette.batches import batches
-from novelette.cli import main
 from novelette.data.images import as_tensor
 from novelette.distill import scores
 from novelette.distill.detectors import way
 from novelette.distill.made import made
-from novelette.distill.scores import HINTS, MADE, TINY, Config, Hints, distil, lesson, own_lesson, reconstructed, score_loss
+from novelette.distill.scores import HINTS, MADE, TINY, Config, Hints, distil, lesson, own_lesson, reconstructed
 from novelette.errors import InputError
-from novelette.losses import contrast_loss
 from novelette.methods import METHODS, ede_gan, feature_knn, knn, piad
 from novelette.metrics import auroc
 from novelette.nets import draw_weights
-from novelette.runtime import load as load_bundle
 from novelette.training import Interrupted, Run, generators
 
 CPU = torch.device("cpu")
@@ -61,47 +55,6 @@ def taught(teacher, config, run=None, seed=0, images=None):
 
 def same_weights(a, b):
     return a.state().keys() == b.state().keys() and all(torch.equal(value, b.state()[name]) for name, value in a.state().items())
-
-
-# The loss
-
-
-def test_score_loss_by_hand():
-    """Undecided, p = 1/2: half of g = ln 2, and half of -ln(1 - 1/2). Certain of normal: g. Certain of novel: -ln(1 - 1/4) at g = ln 4."""
-    g = torch.tensor([math.log(2), 3.0, math.log(4)])
-    t = torch.tensor([0.0, -100.0, 100.0])
-    assert score_loss(g, t).tolist() == pytest.approx([math.log(2), 3.0, math.log(4 / 3)], abs=1e-4)  # 1e-4 is added within the logarithm
-
-
-def test_score_loss_is_the_cross_entropy_of_two_probabilities():
-    rng = np.random.default_rng(0)
-    g, t = rng.uniform(0.01, 5, 20), rng.normal(0, 3, 20)
-    by_hand = []
-    for own, its in zip(g, t, strict=True):
-        p, q = 1 / (1 + math.exp(its)), math.exp(-own)
-        by_hand.append(-p * math.log(q) - (1 - p) * math.log(1 - q * math.exp(-1e-4)))
-    found = score_loss(torch.from_numpy(g), torch.from_numpy(t))
-    assert found.shape == (20,)
-    assert found.tolist() == pytest.approx(by_hand, rel=1e-9)
-
-
-def test_a_teacher_without_doubt_gives_the_contrast_of_labels():
-    s, s_novel, sure = torch.tensor([0.3, 2.0]), torch.tensor([0.1, 4.0]), torch.tensor([torch.inf, torch.inf])
-    torch.testing.assert_close(score_loss(s, -sure) + score_loss(s_novel, sure), contrast_loss(s, s_novel))
-
-
-def test_score_loss_is_least_where_the_student_ranks_as_its_teacher():
-    t = torch.linspace(-4, 4, 9, dtype=torch.float64)
-    best = F.softplus(t)
-    assert (best.diff() > 0).all()
-    for off in (-0.1, 0.1):  # more than the 1e-4 that is added within the logarithm moves the least
-        assert (score_loss(best, t) < score_loss(best * (1 + off), t)).all()
-    assert torch.isfinite(score_loss(torch.zeros(9, dtype=torch.float64), t)).all()
-
-
-def test_scores_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match="differ"):
-        score_loss(torch.ones(3), torch.ones(3, 1))
 
 
 # The loop
@@ -264,6 +217,11 @@ def test_a_student_finds_novel_what_its_teacher_finds_novel():
     assert auroc(found, np.arange(80) >= 40) > 0.9
 
 
+def test_tiny_is_a_config():
+    assert TINY.steps_for(1_000) == 20
+    assert TINY.model_copy(update={"epochs": 2}).steps_for(17) == 2 * 3
+
+
 # What is refused
 
 
@@ -299,94 +257,3 @@ def test_every_method_teaches_in_one_of_two_ways():
     assert {name: way(name).__name__.rpartition(".")[2] for name in METHODS} == {
         name: "progressive" if name == "ede-gan" else "scores" for name in METHODS
     }
-
-
-# The command
-
-
-OWN = ("--widths", "1", "--latent", "8", "--steps", "3")
-TEACHERS = {
-    "feature-knn": ("--layer", "block-2", "--side", "0", "--k", "3"),
-    "knn": (),
-    "piad": ("--divide-widths", "16", "--layer", "block-2", "--steps", "2", "--batch-size", "4"),
-}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Pictures, and a teacher of each method."""
-    folder = tmp_path_factory.mktemp("taught")
-    write(folder / "good", stripes(40))
-    for method, settings in TEACHERS.items():
-        assert main(["fit", method, str(folder / "good"), "-o", str(folder / f"{method}.det"), "--false-alarm-rate", "0.3", *settings]) == 0
-    return folder
-
-
-def command(folder, out, *more, method="feature-knn"):
-    return ["distill", str(folder / f"{method}.det"), str(folder / "good"), "-o", str(out), *OWN, *more]
-
-
-@pytest.mark.parametrize("method", TEACHERS)
-def test_distill_makes_an_ede_gan_of_any_teacher(method, folder, tmp_path, capsys):
-    out = tmp_path / "s.det"
-    before = (folder / f"{method}.det" / "weights.safetensors").read_bytes()
-    assert main(command(folder, out, method=method)) == 0
-    said = capsys.readouterr().out
-    assert "student distilled on" in said
-    assert "student       teacher     ratio" in said
-    student, teacher = store.load(out), store.load(folder / f"{method}.det")
-    assert (student.method, student.config.distance, student.config.widths) == ("ede-gan", "euclidean", (1,))
-    assert student.preprocessing == teacher.preprocessing
-    assert student.false_alarm_rate == 0.3
-    assert len(student.calibration) == len(teacher.calibration)
-    told = student.provenance["distilled"]
-    assert (told["teacher_method"], told["teacher"], told["latent"]) == (method, teacher.provenance, 8)
-    assert {path.name for path in tmp_path.iterdir()} == {"s.det"}
-    assert (folder / f"{method}.det" / "weights.safetensors").read_bytes() == before
-    assert [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()] == [3]
-    assert info.teacher_of(student, out) is None  # its teacher is no network that can be built from its settings alone
-    assert main(["info", str(out)]) == 0
-
-
-@pytest.mark.heavy
-def test_a_student_taught_through_scores_exports_and_teaches_on(folder, tmp_path):
-    out, bundle = tmp_path / "s.det", tmp_path / "s.bundle"
-    assert main(command(folder, out)) == 0
-    assert main(["export", str(out), "-o", str(bundle)]) == 0
-    shown = np.concatenate([stripes(3, seed=2), checks(3)])
-    assert load_bundle(bundle).predict(shown).score == pytest.approx(store.load(out).score(shown), rel=1e-4, abs=1e-5)  # export's own bound
-    assert main(["distill", str(out), str(folder / "good"), "-o", str(tmp_path / "g.det"), "--widths", "1", "--steps", "2"]) == 0
-
-
-def test_settings_of_the_other_way_are_refused(folder, tmp_path, capsys):
-    for word in ("--w-1", "--teacher-learning-rate", "--structure"):
-        assert_refused(command(folder, tmp_path / "s.det", word, "2"), tmp_path, capsys, word)
-    assert_refused(command(folder, tmp_path / "s.det", "--paper"), tmp_path, capsys, "--paper is of P-KDGAN")
-    out = tmp_path / "s.det"
-    assert main(command(folder, out)) == 0
-    assert_refused(["distill", str(out), str(folder / "good"), "-o", "x", "--boundary", "1"], tmp_path, capsys, "--boundary")
-
-
-def test_the_teacher_comes_first(folder, tmp_path, capsys):
-    teacher, good = str(folder / "knn.det"), str(folder / "good")
-    assert_refused(["distill", "--widths", "1", teacher, good, "-o", str(tmp_path / "s.det")], tmp_path, capsys, "give the teacher first")
-
-
-def test_resume_refuses_another_way_and_another_teacher(folder, tmp_path, capsys, monkeypatch):
-    out = tmp_path / "s.det"
-
-    def press(self, at):
-        signal.raise_signal(signal.SIGINT)
-        return False
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Run, "wants_log", press)
-        assert main(command(folder, out)) == 130
-    assert_refused([*command(folder, out, method="knn"), "--resume"], tmp_path, capsys, "another teacher")
-    assert_refused([*command(folder, out, "--softness", "2"), "--resume"], tmp_path, capsys, "another --softness:")
-    assert main([*command(folder, out), "--resume"]) == 0
-
-
-def test_tiny_is_a_config():
-    assert TINY.steps_for(1_000) == 20
-    assert TINY.model_copy(update={"epochs": 2}).steps_for(17) == 2 * 3
