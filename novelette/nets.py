@@ -24,7 +24,9 @@ WIDEST = 256  # channels that doubling comes to
 
 
 def depth(size: int) -> int:
-    """Downsampling blocks that take size x size pixels to 4x4: log2(size) - 2."""
+    """Downsampling blocks that take size x size pixels to 4x4: log2(size) - 2.   Raises: ValueError where none do."""
+    if size < 8 or size & (size - 1):
+        raise ValueError(f"a network that halves images down to 4 px takes 8, 16, 32, 64, 128 or 256 px, not {size}")
     return size.bit_length() - 3
 
 

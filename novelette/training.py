@@ -117,7 +117,13 @@ class Run:
         start, self._last = self._restore(parts), total - 1
         saved_at = time.monotonic()
         began = time.monotonic()
-        with progress("fit", total, start=start, shown=self.bar) as show, _interrupts() as stop, _threads(parts, images), _flushed():
+        with (
+            progress("fit", total, start=start, shown=self.bar) as show,
+            _interrupts() as stop,
+            _threads(parts, images),
+            _flushed(),
+            torch.random.fork_rng(range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()),
+        ):
             for step in range(start, total):
                 if stop.is_set():
                     self._save(step, parts)
@@ -258,11 +264,12 @@ def _threads(parts: Mapping[str, HasState], images: int) -> Iterator[None]:
 @contextmanager
 def _flushed() -> Iterator[None]:
     """Numbers below 1e-38 are 0: processors take many times as long for them, and Adam's means of gradients that ended come down there."""
+    before = bool(torch.tensor(1e-40) * 1 == 0)
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(before)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from novelette.errors import InputError
 Contrast = Literal["none", "l1", "l2"]
 
 BLOCK = 512  # images at a time
+ONE_GREY = 1e-4  # what rounding leaves of an image less its mean, at most; the smallest step of an 8-bit image is 80 times as large
 
 
 def normalized(images: Tensor, contrast: Contrast) -> Tensor:
@@ -20,12 +21,13 @@ def normalized(images: Tensor, contrast: Contrast) -> Tensor:
 
         none: x       l1: (x - x̄) / ⟨|x - x̄|⟩       l2: (x - x̄) / ‖x - x̄‖₂
 
-    Args: images: (N, C, S, S).   Returns: (N, C * S * S). An image of one grey becomes zeros, but for rounding.
+    Args: images: (N, C, S, S).   Returns: (N, C * S * S). An image of one grey becomes zeros.
     """
     rows = images.flatten(1)
     if contrast == "none":
         return rows
     rows = rows - rows.mean(1, keepdim=True)
+    rows = rows.where(rows.abs().amax(1, keepdim=True) > ONE_GREY, 0.0)
     length = rows.norm(dim=1, keepdim=True) if contrast == "l2" else rows.abs().mean(1, keepdim=True)
     return rows / length.clamp_min(1e-6)
 

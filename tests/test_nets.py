@@ -38,6 +38,12 @@ def test_depth_leaves_four_by_four_pixels(size, blocks):
     assert size / 2**blocks == 4
 
 
+@pytest.mark.parametrize("size", [4, 28, 48])
+def test_a_size_that_does_not_halve_down_to_four_pixels_is_told(size):
+    with pytest.raises(ValueError, match=f"takes 8, 16, 32, 64, 128 or 256 px, not {size}"):
+        depth(size)
+
+
 def test_a_single_width_doubles_to_the_cap():
     assert block_widths([2], 32) == (2, 4, 8)
     assert block_widths([64], 32) == (64, 128, 256)

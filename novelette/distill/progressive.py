@@ -51,7 +51,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     def steps_for(self, n: int) -> int:
         """Updates in each step on `n` pictures."""
-        return self.epochs * -(-n // self.batch_size) if self.epochs else self.steps
+        return -(-self.epochs * n // self.batch_size) if self.epochs else self.steps
 
 
 TINY = Config(widths=(1,), steps=20)
@@ -71,7 +71,8 @@ def student_config(teacher: ede_gan.Config, config: Config, size: int) -> ede_ga
     if any(s > t for s, t in zip(narrow, wide, strict=True)):
         shown = " and ".join("-".join(map(str, widths)) for widths in (narrow, wide))
         raise InputError(f"the student is wider than its teacher ({shown}): give --widths that are smaller")
-    return teacher.model_copy(update={"widths": narrow, **_recipe(config, config.learning_rate)})
+    learns = config.model_dump(include={"steps", "epochs", "batch_size", "learning_rate", "schedule"})
+    return teacher.model_copy(update={"widths": narrow, **learns})
 
 
 def distil(teacher: Scorer, images: Tensor, config: Config, *, seed: int, device: torch.device, run: Run) -> tuple[Scorer, Scorer]:
@@ -101,8 +102,8 @@ def distil_many(
     own = teachers[0].config
     student = Gan(student_config(own, config, size), channels, size, device, models)
     student.draw(seeds)
-    recipe = _recipe(config, config.teacher_learning_rate)
-    teacher = Gan(own.model_copy(update=recipe), channels, size, device, models)
+    learns = {"learning_rate": config.teacher_learning_rate, "schedule": config.schedule}
+    teacher = Gan(own.model_copy(update=learns), channels, size, device, models)
     teacher.take(teachers)
     weights = {"w_1": config.w_1, "w_x": config.w_x, "w_2": config.w_2}
     x_of = batches(images, config.batch_size, seeds, device, shift=own.shift)
@@ -122,13 +123,3 @@ def distil_many(
         if run.wants_log(step):
             watch.log(step, x, x_hat, losses)
     return student.scorers(images), teacher.scorers(images) if config.trains_teacher() else list(teachers)
-
-
-def _recipe(config: Config, learning_rate: float) -> dict[str, object]:
-    return {
-        "steps": config.steps,
-        "epochs": config.epochs,
-        "batch_size": config.batch_size,
-        "learning_rate": learning_rate,
-        "schedule": config.schedule,
-    }

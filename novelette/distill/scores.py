@@ -38,7 +38,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     latent: int = setting(128, "size of the student's latent vectors", ge=1, le=4096)
     steps: int = setting(4_000, "updates", ge=1, le=100_000_000)
     epochs: int = setting(0, "passes over the pictures, instead of --steps; 0 means that --steps counts", ge=0, le=100_000)
-    batch_size: int = setting(8, "normal pictures an update, and as many made from them", ge=1, le=4096)
+    batch_size: int = setting(8, "normal pictures an update, and as many made from them", ge=2, le=4096)
     learning_rate: float = setting(0.002, "Adam's step size", gt=0, le=1)
     schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
     boundary: float = setting(2.0, "where the teacher is undecided: so many spreads of its training scores above their mean", ge=-10, le=10)
@@ -48,7 +48,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""
-        return self.epochs * -(-n // self.batch_size) if self.epochs else self.steps
+        return -(-self.epochs * n // self.batch_size) if self.epochs else self.steps
 
     def student(self) -> ede_gan.Config:
         """What the student is: an EDE-GAN scored by the plain distance, which is what K_s fits, without losses of its own."""

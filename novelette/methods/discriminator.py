@@ -18,7 +18,6 @@ from novelette.adversarial.players import Autoencoder, Discriminator, Kind
 from novelette.adversarial.remedies import Control, curator_loss, forger_loss, rates
 from novelette.batches import batches
 from novelette.checkpoint import HasState
-from novelette.data.images import as_tensor
 from novelette.nets import draw_weights
 from novelette.netscorer import NetScorer, ScorerOf
 from novelette.settings import setting
@@ -199,7 +198,8 @@ def judge(game: Game, images: Tensor) -> NetScorer:
     """A copy of the game's D, which knows how normal images, uint8 (N, C, S, S), vary where D asks for it."""
     critic, b = game.critic, game.config.batch_size
     if critic.minibatch:
-        critic.learn_spread([as_tensor(part, game.device) for part in images[: FEWEST * b].split(b) if len(part) > 1])
+        x_of = batches([images], b, [0], game.device)
+        critic.learn_spread([x_of[step][:, 0] for step in range(FEWEST)])
     judging = Judging(game.config, *images.shape[1:3])
     judging.critic.load_state_dict(critic.state_dict())
     return Scorer(game.config, judging)

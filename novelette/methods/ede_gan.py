@@ -81,8 +81,8 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def steps_for(self, n: int) -> int:
-        """Updates on `n` pictures: `steps`, or `epochs` passes of ceil(n / batch_size) batches."""
-        return self.epochs * -(-n // self.batch_size) if self.epochs else self.steps
+        """Updates on `n` pictures: `steps`, or as many as `epochs` passes fill batches, the last perhaps by a part of one pass more."""
+        return -(-self.epochs * n // self.batch_size) if self.epochs else self.steps
 
 
 TINY = Config(widths=(2,), latent=16, steps=60, batch_size=8)

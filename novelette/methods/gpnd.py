@@ -7,6 +7,7 @@ training. Novelty is minus the logarithm of the product. (The protocol `gpnd` is
 
 import copy
 import math
+import threading
 from typing import Literal
 
 import torch
@@ -29,6 +30,7 @@ PAPER = "Pidhorskyi, Almohsen, Adjeroh, Doretto: Generative probabilistic novelt
 
 SCORED = 64  # images at a time: a Jacobian has a picture for each latent
 MEASURED = 2_000  # training images, evenly spaced, whose latents and distances are fitted
+FORWARD = threading.Lock()  # forward-mode differentiation has one level for the whole process, and scoring may have several threads
 BINS = 30
 LEAST = 1e-4  # of the largest singular value of a Jacobian: along a direction in which G stands still there is no density
 
@@ -164,7 +166,9 @@ class Manifold(nn.Module):
         """
         z = self.encode(x)
         along = torch.eye(z.shape[1], dtype=z.dtype)[:, None].expand(-1, len(x), -1)  # (Z, N, Z)
-        x_hat, j = self.generate(z), vmap(lambda v: jvp(self.generate, (z,), (v,))[1])(along)  # (Z, N, C, S, S)
+        x_hat = self.generate(z)
+        with FORWARD:
+            j = vmap(lambda v: jvp(self.generate, (z,), (v,))[1])(along)  # (Z, N, C, S, S)
         u, s, _ = torch.linalg.svd(j.flatten(2).permute(1, 2, 0).double(), full_matrices=False)  # (N, m, Z), (N, Z)
         rest = (x - x_hat).flatten(1, -1).double()
         across = rest - (u @ (u.mT @ rest[..., None])).squeeze(2)

@@ -2,12 +2,14 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
-from contract.fitted_methods import BATCH, CPU, WITHOUT_GRAPH, begun, brief, discs, every_method, fitted, kept, mixed
+from contract.fitted_methods import BATCH, CPU, WITHOUT_GRAPH, begun, brief, discs, every_method, fitted, kept, mixed, noise
 from torch import nn
 
-from novelette.data.images import as_tensor
+from novelette.data.images import Preprocessing, as_tensor
+from novelette.detector import Detector
 from novelette.distill import scores as by_scores
 from novelette.errors import InputError
 from novelette.studies.robustness import gradient, margin, norms
@@ -57,6 +59,25 @@ def test_a_training_pictures_own_score_does_not_take_it_for_its_neighbour(name):
         assert (own > score).all()
     else:
         assert torch.equal(own, score)
+
+
+@every_method
+def test_scores_of_parts_on_two_threads_are_those_on_one(name, monkeypatch):
+    scorer, none = begun(name, 1, 32), np.zeros(0, np.uint64)
+    detector = Detector(name, brief(name), Preprocessing(), scorer, np.zeros(0), none, 0.05, 0, {})
+    monkeypatch.setattr("novelette.detector.FORWARD", 4)
+    one, *often = (on_threads(n, detector, torch.cat([discs(17), noise(3)])) for n in (1, 2, 2, 2))  # chance decides how threads meet
+    for two in often:
+        torch.testing.assert_close(two, one, rtol=BATCH, atol=1e-7)
+
+
+def on_threads(threads, detector, images):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return torch.from_numpy(detector.score_pixels(images[:, None].numpy()))  # a tile a picture
+    finally:
+        torch.set_num_threads(before)
 
 
 @every_method

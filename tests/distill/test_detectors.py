@@ -148,6 +148,15 @@ def test_student_and_teacher_are_saved_and_loaded_as_they_are_and_teach_on(tmp_p
     assert grandchild.provenance["distilled"]["teacher"]["distilled"]["teacher"] == teacher.provenance
 
 
+def test_a_teacher_that_trained_along_in_larger_batches_scores_in_its_own_before_and_after_it_is_saved(tmp_path):
+    batch = {"norm": "batch", "statistics": "batch", "batch_size": 4}
+    teacher = novelette.fit("ede-gan", ALL[:40], false_alarm_rate=0.3, seed=5, **GAN, **batch)
+    moved = taught(teacher, config=QUICK.model_copy(update={"structure": 3, "batch_size": 8})).teacher
+    loaded = store.load(store.save(moved, tmp_path / "t.det"))
+    assert (moved.scorer.config.batch_size, loaded.config.batch_size) == (4, 4)
+    assert (loaded.score(ALL[:9]) == moved.score(ALL[:9])).all()
+
+
 def test_a_teacher_of_another_method_is_refused_by_p_kdgan():
     with pytest.raises(
         InputError, match=r"^P-KDGAN needs an ede-gan teacher, and this one is of the method knn: it teaches through scores$"

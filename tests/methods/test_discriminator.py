@@ -95,6 +95,15 @@ def test_a_score_is_how_sure_d_is_that_a_picture_is_no_data():
     assert scores.tolist() == pytest.approx([math.log(1 + math.exp(-y)) for y in game.critic.eval()(x).tolist()], rel=1e-5)
 
 
+def test_a_minibatch_feature_varies_as_over_shuffled_batches_however_the_pictures_are_sorted():
+    game = Game(tiny(minibatch=True, batch_size=8), pictures(), CPU)
+    game.draw(0)
+    dark, bright = pictures(200) // 4, pictures(200, seed=1) // 4 + 192
+    mixed = torch.stack([dark, bright], 1).flatten(0, 1)
+    spreads = [judge(game, images).net.critic.spread.item() for images in (torch.cat([dark, bright]), mixed)]
+    assert spreads[0] == pytest.approx(spreads[1], rel=0.15)  # over 8 batches of 8 pictures
+
+
 def test_pictures_that_d_is_sure_are_novel_are_still_told_apart(monkeypatch):
     judging = discriminator.Judging(tiny(), 1, 32)
     monkeypatch.setattr(judging.critic, "forward", lambda x: torch.tensor([-200.0, -100.0, -30.0]))

@@ -36,6 +36,15 @@ def rows(images, contrast="none"):
     return x
 
 
+@pytest.mark.parametrize("contrast", ["l1", "l2"])
+@pytest.mark.parametrize(("channels", "size"), [(1, 28), (1, 32), (3, 256)])
+def test_an_image_of_one_grey_is_zeros_and_one_of_the_faintest_spot_is_not(contrast, channels, size):
+    greys = torch.arange(256, dtype=torch.uint8)[:, None, None, None].expand(-1, channels, size, size).clone()
+    assert all((normalized(as_tensor(grey[None]), contrast) == 0).all() for grey in greys)
+    greys[100, 0, 0, 0] += 1
+    assert normalized(as_tensor(greys[100:101]), contrast).norm() >= 1 - CLOSE
+
+
 def density(x, h):
     """scikit-learn's, as one leaf: its trees' bounds lose their digits in so many dimensions, and the sums are then off by e^100."""
     return KernelDensity(kernel="gaussian", bandwidth=h, leaf_size=1000).fit(x)

@@ -23,6 +23,20 @@ def test_descend_touches_its_optimizers_parameters_and_no_others():
     assert all(p.grad is not None for p in g.parameters())
 
 
+def test_a_run_leaves_torchs_random_numbers_and_its_handling_of_denormals_as_they_were():
+    tiny = torch.tensor(1e-40)
+    for flushed in (True, False):
+        torch.set_flush_denormal(flushed)
+        torch.manual_seed(7)
+        expected = torch.rand(3)
+        torch.manual_seed(7)
+        for _ in Run().steps(3, {}, seed=0):
+            torch.rand(5)
+            assert tiny * 1 == 0
+        assert torch.equal(torch.rand(3), expected)
+        assert bool(tiny * 1 == 0) is flushed
+
+
 def test_descend_takes_one_step_by_hand_and_forgets_the_last_gradient():
     w = nn.Parameter(torch.tensor([2.0]))
     sgd = torch.optim.SGD([w], 0.5)
