@@ -197,12 +197,13 @@ def _beside(labels: Sequence[str], most: int, inches: float) -> int:
 
 
 def _panel(axes: "Axes", plot: Lines, lines: Sequence[Line]) -> None:
+    bands = sum(bool(line.spread) for line in lines)
     for line in lines:
         marker: dict[str, Any] = {"marker": "o", "markersize": 3} if len(line.x) <= FEW_POINTS else {}
         axes.plot(line.x, line.y, **_look(line), **marker)
         if line.spread:
-            low, high = ([y + sign * s for y, s in zip(line.y, line.spread, strict=True)] for sign in (-1, 1))
-            axes.fill_between(line.x, low, high, color=_look(line)["color"], alpha=0.15, linewidth=0)
+            low, high = (_moved(line, sign) for sign in (-1, 1))
+            axes.fill_between(line.x, low, high, color=_look(line)["color"], alpha=min(0.15, 0.5 / bands), linewidth=0)
     if plot.at:
         axes.set_xscale("log", base=2)
         axes.set_xticks(list(plot.at), [f"{x:g}" for x in plot.at])
@@ -214,10 +215,16 @@ def _panel(axes: "Axes", plot: Lines, lines: Sequence[Line]) -> None:
 
 
 def _scale(lines: Sequence[Line], settled: float) -> tuple[float, float]:
-    """What a panel shows of y: all that the lines have from a share of their x on, and a margin."""
-    y = [y for line in lines for x, y in zip(line.x, line.y, strict=True) if x >= settled * max(line.x)]
+    """What a panel shows of y: all that lines and bands have from a share of their x on, and a margin."""
+    edges = [(line, y) for line in lines for y in (_moved(line, -1), _moved(line, 1))]
+    y = [y for line, edge in edges for x, y in zip(line.x, edge, strict=True) if x >= settled * max(line.x)]
     margin = 0.08 * (max(y) - min(y)) or 0.01
     return min(y) - margin, max(y) + margin
+
+
+def _moved(line: Line, sign: int) -> Sequence[float]:
+    """A line's y, moved by its spread where it has one."""
+    return [y + sign * s for y, s in zip(line.y, line.spread, strict=True)] if line.spread else line.y
 
 
 def _look(line: Line) -> dict[str, Any]:

@@ -39,3 +39,12 @@ def test_a_legend_lies_within_its_plot_however_long_its_labels(letters):
         box = legend.get_window_extent(canvas.get_renderer())
         assert box.x0 >= 0
         assert box.x1 <= figure.bbox.width
+
+
+def test_a_panel_shows_the_bands_of_its_lines_whole():
+    line = Line("l", [1.0, 2.0], [0.5, 0.6], 0, spread=[0.3, 0.1])
+    figure = Figure(layout="constrained")
+    _lines(figure, Lines("l", "l", {"": [line]}, "x", "y"))
+    low, high = figure.axes[0].get_ylim()
+    assert low < 0.5 - 0.3
+    assert high > 0.5 + 0.3
