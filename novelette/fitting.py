@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from novelette import calibrate
 from novelette.calibrating import calibrating_scores
-from novelette.data.images import Loaded, Preprocessing, guess_channels, load
+from novelette.data.images import Loaded, Preprocessing, guess_channels, load_to_fit
 from novelette.data.select import Labelled, Selection, Where, describe, normal_pictures
 from novelette.data.sources import Source
 from novelette.detector import Detector
@@ -236,7 +236,7 @@ def fingerprint(hashes: NDArray[np.uint64]) -> str:
 def gather(chosen: Selection, preprocessing: Preprocessing, *, bar: bool) -> Gathered:
     """Read the pictures and hold a fifth of them out. Raises: InputError when there are too few different ones."""
     with progress("read", len(chosen.source), shown=bar) as show:
-        loaded = load(chosen.source, preprocessing, progress=show)
+        loaded = load_to_fit(chosen.source, preprocessing, progress=show)
     different = len(np.unique(loaded.hashes))
     if different < FEWEST_PICTURES:
         there = counted(different, "different readable picture")

@@ -151,7 +151,7 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
         rank = (np.cumsum(count) - (count - 1) / 2)[which]
         ranks.append(rank - rank.mean())
     norm = np.linalg.norm(ranks[0]) * np.linalg.norm(ranks[1])
-    return float(ranks[0] @ ranks[1] / norm) if norm > 0 else float("nan")
+    return float(np.clip(ranks[0] @ ranks[1] / norm, -1, 1)) if norm > 0 else float("nan")
 
 
 def share_interval(hits: int, n: int) -> tuple[float, float]:

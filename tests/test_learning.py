@@ -96,14 +96,12 @@ def test_learning_in_place_that_would_lose_the_threshold_is_refused(tmp_path, de
     assert "no threshold" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("change", ["gone", "other pictures", "one in colour", "calibrated elsewhere"])
+@pytest.mark.parametrize("change", ["gone", "other pictures", "calibrated elsewhere"])
 def test_calibration_pictures_that_are_not_those_any_more_leave_the_old_scores(change, tmp_path, det, parts, odd, capsys):
     if change == "gone":
         shutil.rmtree(parts)
     elif change == "other pictures":
         write(parts, stripes(61, seed=3))
-    elif change == "one in colour":
-        Image.new("RGB", (32, 32), "red").save(parts / "red.png")
     else:
         assert main(["calibrate", str(det), str(write(tmp_path / "more", stripes(30, seed=4))), "--false-alarm-rate", "0.2"]) == 0
     before = store.load(det).calibration
@@ -111,6 +109,17 @@ def test_calibration_pictures_that_are_not_those_any_more_leave_the_old_scores(c
     assert main(["learn", str(det), str(odd), "--in-place"]) == 0
     assert "their old scores stay: threshold" in capsys.readouterr().out
     np.testing.assert_array_equal(store.load(det).calibration, before)
+
+
+def test_a_picture_in_colour_beside_those_of_the_calibration_is_left_out_there_and_where_it_is_to_be_learned(det, parts, odd, capsys):
+    for folder in (parts, odd):
+        Image.new("RGB", (32, 32), "red").save(folder / "red.png")
+    capsys.readouterr()
+    assert main(["learn", str(det), str(odd), "--in-place"]) == 3
+    out, err = capsys.readouterr()
+    assert "knows 3 pictures more" in out
+    assert "old scores stay" not in out
+    assert "red.png" in out + err
 
 
 def test_the_mean_of_several_neighbours_may_leave_a_learned_picture_novel_and_that_is_told(tmp_path, parts, odd, capsys):

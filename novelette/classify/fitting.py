@@ -18,7 +18,7 @@ from novelette.classify.certainty import Scorer
 from novelette.classify.classifier import Classifier
 from novelette.classify.drawing import drawn
 from novelette.classify.recipe import Recipe, WithTeacher
-from novelette.data.images import Loaded, Preprocessing, guess_channels, guess_size, load
+from novelette.data.images import Loaded, Preprocessing, guess_channels, guess_size, load_to_fit
 from novelette.data.select import UNKNOWN, Labelled, Where, describe, pictures_by_class
 from novelette.data.sources import Source, masks_words
 from novelette.detector import Detector
@@ -141,7 +141,7 @@ def gather(task: Task, chosen: Labelled, preprocessing: Preprocessing, *, bar: b
     Raises: InputError when there are fewer than the task asks for, or a class would have none.
     """
     with progress("read", len(chosen.source), shown=bar) as show:
-        loaded = load(chosen.source, preprocessing, progress=show)
+        loaded = load_to_fit(chosen.source, preprocessing, progress=show)
     classes = chosen.classes[loaded.indices]
     held_out = calibrate.held_out(loaded.hashes, None if chosen.groups is None else chosen.groups[loaded.indices])
     there = np.flatnonzero(~held_out)

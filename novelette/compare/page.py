@@ -55,6 +55,8 @@ def command(row: Row, source: str) -> str:
     for field in ("normal", "protocol", "protocol_seed", "attribute", "group_by"):
         if getattr(recipe.where, field) != getattr(Where(), field):
             said += [f"--{field.replace('_', '-')}", str(getattr(recipe.where, field))]
+    for root in recipe.where.data_roots:
+        said += ["--data-root", str(root)]
     return shlex.join(said)
 
 

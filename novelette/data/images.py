@@ -198,8 +198,7 @@ def stream(
 def load(source: Source, preprocessing: Preprocessing, *, progress: Progress | None = None) -> Loaded:
     """All images of a source in one array, uint8.
 
-    Raises: InputError as `stream` does, when they do not fit into memory, and at a colour picture where it is refused: what is loaded
-        as a whole decides what a detector is, and a person has to say what colour is to it.
+    Raises: InputError as `stream` does, and when they do not fit into memory.
     """
     total = len(source)
     shape = (total, *_image_shape(preprocessing))
@@ -215,9 +214,18 @@ def load(source: Source, preprocessing: Preprocessing, *, progress: Progress | N
         rows = slice(done, done + len(chunk.indices))
         indices[rows], pixels[rows], hashes[rows] = chunk.indices, chunk.pixels, chunk.hashes
         done = rows.stop
-        if coloured := [source.names[i] for i, why in unreadable.items() if why == COLOUR]:
-            raise ColourPicture(f"{coloured[0]} is in colour, and the pictures looked at first are grey: {TAKING_COLOUR}")
     return Loaded(indices[:done], pixels[:done], hashes[:done], unreadable)
+
+
+def load_to_fit(source: Source, preprocessing: Preprocessing, *, progress: Progress | None = None) -> Loaded:
+    """`load` of the pictures that decide what a detector is, so that a person has to say what colour is to it.
+
+    Raises: InputError as `load` does. ColourPicture where there is one that would be left out.
+    """
+    loaded = load(source, preprocessing, progress=progress)
+    if coloured := [source.names[i] for i, why in loaded.unreadable.items() if why == COLOUR]:
+        raise ColourPicture(f"{coloured[0]} is in colour, and the pictures looked at first are grey: {TAKING_COLOUR}")
+    return loaded
 
 
 def _image_shape(preprocessing: Preprocessing) -> tuple[int, int, int, int]:

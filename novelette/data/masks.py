@@ -7,6 +7,7 @@ A file is a mask if
       white.
 """
 
+import functools
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,7 @@ def find_mask(path: Path) -> Path | None:
 
     Looked for beside it (000_mask.png, or 000.png beside 000.jpg), then in a folder ground_truth, mask or masks beside
     it or beside one of the two folders above, as in MVTec AD: test/scratch/000.png -> ground_truth/scratch/000_mask.png.
+    Upper and lower case do not matter.
     """
     path = Path(path)
     for suffix in SUFFIXES:
@@ -83,8 +85,8 @@ def find_mask(path: Path) -> Path | None:
             return found
     if path.suffix.lower() in PHOTOGRAPH:
         for extension in EXACT:
-            beside = path.with_suffix(extension)
-            if beside.is_file() and looks_like_mask(beside):
+            beside = _entry(path.parent, path.stem + extension)
+            if beside is not None and beside.is_file() and looks_like_mask(beside):
                 return beside
     for folder in _mask_folders(path):
         for stem in (path.stem, *(path.stem + suffix for suffix in SUFFIXES)):
@@ -98,8 +100,10 @@ def _mask_folders(path: Path) -> Iterator[Path]:
     parts: tuple[str, ...] = ()  # from `above` down to the picture's folder
     for above in list(path.absolute().parents)[:3]:
         for name in FOLDERS:
+            if (holds := _entry(above, name)) is None:
+                continue
             for below in dict.fromkeys((parts, parts[1:])):
-                folder = above.joinpath(name, *below)
+                folder = holds.joinpath(*below)
                 if folder.is_dir() and folder != path.absolute().parent:
                     yield folder
         parts = (above.name, *parts)
@@ -107,7 +111,26 @@ def _mask_folders(path: Path) -> Iterator[Path]:
 
 def _with_extension(folder: Path, stem: str) -> Path | None:
     for extension in sorted(EXTENSIONS, key=lambda e: (e not in EXACT, e)):
-        found = folder / (stem + extension)
-        if os.path.isfile(found):  # False, too, for a name that is too long
+        found = _entry(folder, stem + extension)
+        if found is not None and found.is_file():
             return found
     return None
+
+
+def _entry(folder: Path, name: str) -> Path | None:
+    """What a folder has under a name, in whatever case it is written there; the name itself goes first."""
+    try:
+        entries = _entries(folder, os.stat(folder).st_mtime_ns)
+    except OSError:
+        return None
+    own = entries.get(name.casefold(), ())
+    return folder / (name if name in own else own[0]) if own else None
+
+
+@functools.lru_cache(maxsize=64)
+def _entries(folder: Path, changed: int) -> dict[str, list[str]]:
+    """A folder's names by what they are without upper case, as they were when it last changed."""
+    entries: defaultdict[str, list[str]] = defaultdict(list)
+    for name in sorted(os.listdir(folder)):
+        entries[name.casefold()].append(name)
+    return dict(entries)

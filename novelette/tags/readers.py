@@ -61,7 +61,9 @@ def table(path: Path) -> Tagged:
     lines = _rows(path)
     _, header = next(lines, (1, []))
     if header not in (list(COLUMNS), list(COLUMNS[:2])):
-        raise InputError(f"{path}, line 1: the columns must be {', '.join(COLUMNS)}, the last may be left out, not {', '.join(header)}")
+        raise InputError(
+            f"{path}, line 1: the columns must be {', '.join(COLUMNS)}, the last may be left out, not {', '.join(header) or 'nothing'}"
+        )
     found: dict[str, tuple[tuple[str, ...], str]] = {}
     for number, row in lines:
         where = f"{path}, line {number}"

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,11 +49,12 @@ def test_agreement_is_the_mean_correlation_with_the_others(parts):
 
 def test_a_command_has_what_differs_from_the_plain_one(parts):
     entrant = entered("ede-gan --widths 2")
-    where = Where(normal="3")
+    where = Where(normal="3", data_roots=(Path("my sets"),))
     entrant = replace(entrant, recipe=replace(entrant.recipe, size=64, where=where))
     row = contest.Row(entrant, outcome_of([0, 1], config=ede_gan.Config(widths=(2,), steps=40)))
     assert page.command(row, "my parts") == (
         "novelette fit ede-gan 'my parts' -o ede-gan-widths-2.det --widths 2 --steps 40 --size 64 --false-alarm-rate 0.2 --normal 3"
+        " --data-root 'my sets'"
     )
 
 

@@ -9,7 +9,7 @@ from images.pixels_and_files import GREY, RGB, folder_of, grey_as_rgb, rng
 from PIL import Image
 
 from novelette.data import pixels
-from novelette.data.images import Preprocessing, guess_channels, load, prepare, stream
+from novelette.data.images import Preprocessing, guess_channels, load, load_to_fit, prepare, stream
 from novelette.data.pixels import is_grey, luminance, over_white, to_uint8
 from novelette.data.sources import ArraySource, SubsetSource, open_source
 from novelette.errors import InputError
@@ -38,7 +38,7 @@ def test_one_channel_refuses_colour_in_one_sentence_with_the_name():
 
 
 @pytest.mark.parametrize("kind", ["files", "array"])
-def test_a_colour_picture_among_grey_ones_is_left_out_and_named_and_stops_what_is_loaded_as_a_whole(tmp_path, kind):
+def test_a_colour_picture_among_grey_ones_is_left_out_and_named_and_stops_a_fit(tmp_path, kind):
     pictures = np.stack([grey_as_rgb(GREY), RGB, grey_as_rgb(GREY)])
     for i, picture in enumerate(pictures):
         Image.fromarray(picture).save(tmp_path / f"{i}.png")
@@ -48,7 +48,8 @@ def test_a_colour_picture_among_grey_ones_is_left_out_and_named_and_stops_what_i
     assert list(left_out) == [1]
     assert "in colour" in left_out[1]
     with pytest.raises(InputError, match=rf"{re.escape(source.names[1])} is in colour.*--channels 3"):
-        load(source, Preprocessing())
+        load_to_fit(source, Preprocessing())
+    assert load(source, Preprocessing()).indices.tolist() == [0, 2]
     with pytest.raises(InputError, match=re.escape("cannot be read (it is in colour")):
         list(stream(SubsetSource(source, np.array([1])), Preprocessing()))
 

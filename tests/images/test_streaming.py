@@ -8,7 +8,7 @@ import pytest
 from images.pixels_and_files import GREY, RGB, folder_of, grey_as_rgb, rng
 
 from novelette.data import images
-from novelette.data.images import Preprocessing, content_hash, load, stream
+from novelette.data.images import Preprocessing, content_hash, load, load_to_fit, stream
 from novelette.data.sources import SubsetSource, UnreadablePicture, open_source
 from novelette.errors import InputError
 
@@ -76,7 +76,7 @@ def test_the_first_refused_colour_picture_is_named_by_files_and_arrays(tmp_path)
     pictures = np.stack([grey_as_rgb(GREY)] * 3 + [RGB, RGB])
     for source in sources_of(pictures, tmp_path):
         with pytest.raises(InputError) as error:
-            load(source, Preprocessing())
+            load_to_fit(source, Preprocessing())
         assert source.names[3] in str(error.value)
 
 

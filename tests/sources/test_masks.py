@@ -36,6 +36,30 @@ def test_masks_are_not_pictures_and_are_found_for_theirs(tmp_path):
         assert find_mask(tmp_path / name) == expected
 
 
+@pytest.mark.parametrize(
+    ("picture", "mask"),
+    [
+        ("test/cut/0.png", "Ground_Truth/cut/0_mask.png"),
+        ("test/cut/0.png", "ground_truth/cut/0_mask.PNG"),
+        ("0.png", "0_MASK.png"),
+        ("0.png", "0_mask.PNG"),
+        ("0.jpg", "0.PNG"),
+    ],
+)
+def test_a_mask_is_found_whatever_its_case(picture, mask, tmp_path):
+    save(GREY, tmp_path / picture)
+    save(((GREY > 99) * 255).astype(np.uint8), tmp_path / mask)
+    source = open_source(tmp_path)
+    assert (source.names, source.masks) == ((picture,), (mask,))
+    assert find_mask(tmp_path / picture) == tmp_path / mask
+
+
+def test_of_two_masks_that_differ_in_case_a_picture_has_its_own(tmp_path):
+    for name in ("a.png", "A.png", "a_mask.png", "A_mask.png"):
+        save(GREY, tmp_path / name)
+    assert [find_mask(tmp_path / f"{a}.png").name for a in "aA"] == ["a_mask.png", "A_mask.png"]
+
+
 @pytest.mark.parametrize(("soft", "verdict"), [(0.04, True), (0.06, False)])
 def test_a_mask_may_have_a_few_soft_edges(tmp_path, soft, verdict):
     pixels = np.zeros((100, 100), np.uint8)
