@@ -26,7 +26,7 @@ from novelette.classify.pictures import Pictures
 from novelette.data.images import as_tensor
 from novelette.data.named import load_named
 from novelette.training import Run
-from novelette.words import seconds_words
+from novelette.words import counted, seconds_words
 
 SETTINGS = {"pictures": 100, "epochs": 100, "stops": 10, "draws": 50}
 
@@ -55,8 +55,8 @@ def page(records: list[Record]) -> Made:
     seeds = each(records, "seed").replace(",", "")
     origin = (
         "## Where these figures come from\n\n"
-        f"`python benchmarks/gradient_variance.py --seeds {seeds} {options}`, {len(records)} records in `results/gradient-variance.jsonl`, "
-        f"{seconds} of processor time, commits {each(records, 'commit')}, torch {each(records, 'torch')}"
+        f"`python benchmarks/gradient_variance.py --seeds {seeds} {options}`, {counted(len(records), 'record')} in "
+        f"`results/gradient-variance.jsonl`, {seconds} of processor time, commits {each(records, 'commit')}, torch {each(records, 'torch')}"
     )
     what = gradients.section(records, f"{given['pictures']:,} pictures of {given['data']}")
     return Made("gradient-variance", "KDGAN: how far gradients lie apart on MNIST", text, [("", [what])], origin)

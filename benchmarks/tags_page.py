@@ -184,7 +184,7 @@ def origins(found: Mapping[str, Sequence[Record]]) -> str:
             continue
         seconds = sum(record["seconds"] for record in records)
         blocks.append(
-            f"- {PARTS[part]}: `python benchmarks/tags.py {part}`, {len(records)} records in `results/tags-{part}.jsonl`, "
+            f"- {PARTS[part]}: `python benchmarks/tags.py {part}`, {counted(len(records), 'record')} in `results/tags-{part}.jsonl`, "
             f"{seconds_words(seconds)} of processor time, commits {each(records, 'commit')}, torch {each(records, 'torch')}"
         )
     return "\n\n".join([*blocks[:2], "\n".join(blocks[2:])])
