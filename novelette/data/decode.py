@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from novelette.data.bombs import EXIF, check_jpeg, check_tiff, watched
 from novelette.data.pixels import UnreadablePicture, over_white, to_uint8
 
 MAX_PIXELS = 100_000_000  # checked in the header, before anything is decoded
@@ -21,7 +22,6 @@ EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib"
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF")
 LARGE_PIXELS = 16_000_000  # pictures above are decoded one at a time, so that memory stays bounded
 ORIENTATION = 0x0112  # EXIF tag
-SCAN, MOST_SCANS = b"\xff\xda", 500  # of a JPEG: each goes over all pixels, and can be of 40 bytes; progressive ones have about ten
 TILE_WIDTH, TILE_LENGTH = 0x0142, 0x0143  # TIFF tags
 
 _one_large_picture = threading.Lock()
@@ -51,7 +51,7 @@ def read_picture(path: str | Path) -> np.ndarray:
 
 
 def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Pixels of a picture file in memory, exactly as `read_picture` gives them, but for a JPEG of more than MOST_SCANS, which is refused.
+    """Pixels of a picture file in memory, exactly as `read_picture` gives them, but for a JPEG that `check_jpeg` refuses.
 
     Args: max_pixels: width times height, at most; checked in the header.
     Returns: uint8 (H, W) or (H, W, 3).
@@ -59,14 +59,13 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     if not content:
         raise UnreadablePicture("empty file")
-    if content.startswith(b"\xff\xd8") and content.count(SCAN) > MOST_SCANS:
-        raise UnreadablePicture(f"over {MOST_SCANS} scans")
+    check_jpeg(content)
     return _read(io.BytesIO(content), max_pixels)
 
 
 def _read(file: IO[bytes], max_pixels: int) -> np.ndarray:
     try:
-        return _upright(*_decode(file, max_pixels))
+        return _upright(*_decode(watched(file), max_pixels))
     except UnreadablePicture:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on broken bytes
@@ -162,6 +161,10 @@ def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8. Damaged EXIF data do not make a picture unreadable: they count as upright."""
     value = 1
     with suppress(Exception):
+        exif = image.info.get("exif", b"")
+        while exif.startswith(EXIF):  # as Pillow does
+            exif = exif[len(EXIF) :]
+        check_tiff(io.BytesIO(exif))
         value = image.getexif().get(ORIENTATION, 1)
     return value if isinstance(value, int) else 1
 

@@ -1,6 +1,5 @@
 """Files that cannot be read: each says why, and nothing but pixels or a reason comes out of any bytes."""
 
-import io
 import os
 import struct
 import zlib
@@ -10,8 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
-from sources.picture_files import GREY, encoded, rng, save
+from sources.picture_files import encoded, rng, save
 
 from novelette.data import decode
 from novelette.data.decode import MAX_PIXELS, read_picture
@@ -55,17 +53,6 @@ def test_a_small_tiff_in_a_huge_tile_is_over_the_limit():
     assert decode.decode(tiff_of_a_tile(32)).shape == (16, 16)
     with pytest.raises(UnreadablePicture, match=r"4.2 Mpx is over the limit of 1 Mpx"):  # the tile is decoded whole
         decode.decode(tiff_of_a_tile(2048), max_pixels=1_000_000)
-
-
-def test_a_jpeg_in_memory_of_very_many_scans_is_refused():
-    file = io.BytesIO()
-    Image.fromarray(GREY).save(file, "JPEG", progressive=True)
-    content = file.getvalue()
-    last = content[content.rindex(decode.SCAN) : -2]
-    with_scans = [content[:-2] + times * last + content[-2:] for times in (10, decode.MOST_SCANS)]
-    assert decode.decode(with_scans[0]).shape == GREY.shape
-    with pytest.raises(UnreadablePicture, match="over 500 scans"):
-        decode.decode(with_scans[1])
 
 
 def test_a_cut_off_jpeg_is_truncated(tmp_path):
