@@ -119,6 +119,7 @@ WHEN = {
     415: "The body is of another type.",
     422: "A picture or a field cannot be used; the sentence says which.",
     429: "The server has as much work as it takes; Retry-After says when to ask again.",
+    503: "The server stopped before it had the answer.",
 }
 
 

@@ -24,7 +24,7 @@ from novelette.serve.answers import BODY, Described, Health, Named, Names, Score
 from novelette.serve.batching import Batcher, Broken, Unusable, Verdict
 from novelette.serve.bodies import Picture, pictures_of, problem
 from novelette.serve.heatmaps import drawn
-from novelette.serve.limits import Gate, Limits, Refusal
+from novelette.serve.limits import Gate, Limits, Refusal, cut_off
 from novelette.serve.metrics import Metrics
 from novelette.serve.page import PAGE, POLICY
 
@@ -68,7 +68,7 @@ def create_app(detector: Runtime, *, limits: Limits | None = None, token: str | 
         summary="Score pictures",
         response_model=Names if detector.classes else Scores,
         openapi_extra={"requestBody": BODY},
-        **(guarded | {"responses": guarded["responses"] | problems(400, 408, 413, 415, 422, 429)}),
+        **(guarded | {"responses": guarded["responses"] | problems(400, 408, 413, 415, 422, 429, 503)}),
     )
     async def score(
         request: Request, heatmap: Annotated[bool, Query(description="also say where each picture is novel")] = False
@@ -76,7 +76,7 @@ def create_app(detector: Runtime, *, limits: Limits | None = None, token: str | 
         """One picture as the body, or several as a form or as JSON. All of them are scored, or none."""
         if heatmap and detector.card.output("heatmap") is None:
             raise Refusal(422, f"{detector.method} cannot say where a picture is novel: leave out heatmap=true")
-        with gate.entered() as hold:
+        with cut_off(), gate.entered() as hold:
             pictures = await pictures_of(request, limits, hold)
             found = await batcher.score([picture.content for picture in pictures])
             if detector.classes:
@@ -87,6 +87,7 @@ def create_app(detector: Runtime, *, limits: Limits | None = None, token: str | 
                 draw = functools.partial(drawn, detector, max_pixels=limits.max_pixels)
                 for picture, row in zip(pictures, scores.pictures, strict=True):
                     row.heatmap = await asyncio.get_running_loop().run_in_executor(artists, draw, picture.content)
+                    hold(len(row.heatmap or ""))
         return Response(scores.model_dump_json(exclude_unset=True), media_type=JSON)
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)

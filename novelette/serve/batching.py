@@ -5,9 +5,11 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from time import monotonic
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from novelette.predictions import NO_SCORE
 from novelette.runtime import Runtime, Verdicts, nothing
 
 BATCH_BYTES = 1_000_000  # of picture files: what is larger is shared among the threads
+LAST_SECONDS = 1.0  # that a stop waits for the threads: each may be in the middle of a picture
 COLOUR = "it is in colour, and the detector knows grey pictures only"
 
 Done = Callable[[Verdicts], None]
@@ -84,11 +87,15 @@ class Batcher:
             thread.start()
 
     async def stop(self) -> None:
-        """End the threads once what waits is done; pictures whose requests were cancelled are passed over."""
+        """End the threads once what waits is done, or leave them behind after LAST_SECONDS, to end with the process.
+
+        Pictures whose requests were cancelled are passed over.
+        """
         for _ in self._threads:
             self._queue.put(None)
+        until = monotonic() + LAST_SECONDS
         for thread in self._threads:
-            await asyncio.to_thread(thread.join)
+            await asyncio.to_thread(thread.join, max(0.0, until - monotonic()))
 
     async def score(self, contents: Sequence[bytes]) -> list[Outcome]:
         """What the detector says of picture files, or why it cannot say, in their order. Raises: Broken."""
@@ -104,10 +111,15 @@ class Batcher:
         while batch := self._take():
             try:
                 outcomes, verdicts = self._judge(batch)
-                self._loop.call_soon_threadsafe(self._answer, batch, outcomes, verdicts)
+                self._tell(self._answer, batch, outcomes, verdicts)
             except Exception:  # onnxruntime's own exceptions have no common class
                 logging.getLogger(__name__).exception("%d pictures could not be scored", len(batch))
-                self._loop.call_soon_threadsafe(_fail, batch)
+                self._tell(_fail, batch)
+
+    def _tell(self, function: Callable[..., None], *args: Any) -> None:
+        """Call a function in the event loop."""
+        with suppress(RuntimeError):  # it is closed: a stop has left this thread behind
+            self._loop.call_soon_threadsafe(function, *args)
 
     def _judge(self, batch: Sequence[_Waiting]) -> tuple[list[Outcome], Verdicts]:
         """What becomes of each picture file, and the verdicts on those that have a score and are still waited for."""

@@ -1,5 +1,6 @@
 """What one request may hold, and how much may be worked on at a time: more is refused at once, in a sentence."""
 
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ RETRY_AFTER = "1"  # seconds
 class Refusal(Exception):
     """A request that is not answered with a score.
 
-    Args: status: of HTTP, 4xx.   sentence: what is wrong and what to do.   headers: that go with the answer.
+    Args: status: of HTTP, 4xx or 503.   sentence: what is wrong and what to do.   headers: that go with the answer.
     """
 
     def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
@@ -91,3 +92,12 @@ class Gate:
 
 def _busy() -> Refusal:
     return Refusal(429, "the server has as much work as it takes: ask again in a second", {"Retry-After": RETRY_AFTER})
+
+
+@contextmanager
+def cut_off() -> Iterator[None]:
+    """Where a request may be cancelled, as happens when the server stops. Raises: Refusal when it was."""
+    try:
+        yield
+    except CancelledError as error:
+        raise Refusal(503, "the server stopped before it had the answer: send the request again", {"Retry-After": RETRY_AFTER}) from error

@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 from pictures import stripes
 from serve.conftest import PATIENCE, answer_to, connected, live
@@ -69,3 +70,18 @@ def test_all_requests_together_hold_no_more_than_some_bodies():
     with gate.entered() as hold:
         hold(BODIES * 100)
     assert gate.held == gate.requests == 0
+
+
+def test_heat_maps_count_as_held_like_bodies(client, detector):
+    """A small file can have a large map, and a request may ask for many."""
+    content = encoded(np.tile(np.arange(256, dtype=np.uint8), (512, 2)))
+    size = len(client.post("/v1/score?heatmap=true", content=content, headers=PNG).json()["pictures"][0]["heatmap"])
+    form = {"files": [("picture", (f"{i}.png", content)) for i in range(3)]}
+    body = 4 * len(content) + 1000
+    most = (body + 2 * size) // BODIES + 1  # room for the body and two maps
+    assert body < most
+    with live(detector, max_body=most) as limited:
+        for _ in range(2):  # the second, once what the first held is free again
+            assert_refused(limited.post("/v1/score?heatmap=true", **form), 429, "ask again")
+            assert limited.post("/v1/score", **form).status_code == 200
+            assert limited.post("/v1/score?heatmap=true", content=content, headers=PNG).status_code == 200

@@ -198,4 +198,4 @@ def test_openapi_tells_of_every_route_and_refusal(client):
     assert set(said["paths"]) == {"/healthz", "/metrics", "/v1/detector", "/v1/score"}
     score = said["paths"]["/v1/score"]["post"]
     assert set(score["requestBody"]["content"]) == {"image/png", "image/jpeg", "multipart/form-data", "application/json"}
-    assert set(score["responses"]) == {"200", "400", "408", "413", "415", "422", "429"}
+    assert set(score["responses"]) == {"200", "400", "408", "413", "415", "422", "429", "503"}
