@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what Pillow says of odd files, novelette says in its own words
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as on stderr: a name may hold bytes that are no text
-    warnings.filterwarnings("ignore", "Image size .* exceeds limit", RuntimeWarning)
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # the same; ignored ones are not gathered either
     try:
         status = _run(args)
         sys.stdout.flush()
