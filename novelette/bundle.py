@@ -110,7 +110,7 @@ def is_bundle(path: Path) -> bool:
 
 def check_output(path: Path, *, force: bool) -> None:
     """Refuse, before any work, an output that cannot be written. Raises: InputError."""
-    check_folder(path, CARD, "a bundle", force=force)
+    check_folder(path, CARD, "a bundle", (MODEL,), force=force)
 
 
 def write(bundle: Bundle, path: Path, *, force: bool = False) -> Path:

@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,26 +26,37 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def _beside(path: Path) -> Path:
-    """A new hidden name in the folder of `path`. What `tempfile` makes is its owner's alone; what has this name, as the umask says."""
-    return path.absolute().with_name(f".{path.name}.{secrets.token_hex(4)}")
+    """A new hidden name in the folder of `path`, no longer than most. What `tempfile` makes is its owner's alone; this is as the umask says."""
+    return path.absolute().with_name(f".novelette-{secrets.token_hex(4)}")
 
 
-def check_folder(path: Path, card: str, kind: str, *, force: bool) -> None:
+def _followed(path: Path) -> Path:
+    """Where a link leads; any other path as it is."""
+    return path.resolve() if path.exists() else path.absolute()
+
+
+def check_folder(path: Path, card: str, kind: str, more: Container[str], *, force: bool) -> None:
     """Refuse, before any work, an output folder that cannot be written, or that must not be replaced. Raises: InputError.
 
-    Args: card: the file that only a folder of this kind has.   kind: what the folder is, such as "a detector".
+    Args: card: the file that only a folder of this kind has.   kind: what the folder is, such as "a detector".   more: the other files that
+        it has; a folder that holds anything else is not replaced.
     """
     if path.is_symlink() or path.exists():
         if not force:
             raise InputError(f"{path} exists: give --force to replace it, or another -o")
         if not (path / card).is_file():
             raise InputError(f"{path} exists and is not {kind}, so --force does not replace it: give another -o")
-    check_writable(path.absolute().parent)
+        if others := sorted(found.name for found in path.iterdir() if found.name != card and found.name not in more):
+            raise InputError(f"{path} holds {others[0]}, which is no part of {kind} and would be lost: move it away")
+    check_writable(_followed(path).parent)
 
 
 def check_writable(folder: Path) -> None:
-    """Refuse a folder in which no file can be made, or whose nearest parent that is there takes none. Makes nothing. Raises: InputError."""
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    """Refuse a folder in which no file can be made, or whose nearest parent that is there takes none, such as a link that leads nowhere.
+
+    Makes nothing.   Raises: InputError.
+    """
+    there = next(parent for parent in (folder, *folder.absolute().parents) if os.path.lexists(parent))
     try:
         with tempfile.TemporaryFile(dir=there):
             pass
@@ -68,7 +79,8 @@ def reason(error: OSError) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `path` once its block has ended well; if anything fails, `path` is as it was."""
+    """A new folder that takes the place of `path`, or of what it links to, once its block has ended well; if anything fails, nothing changes."""
+    path = _followed(path)
     new, old = _beside(path), _beside(path)
     try:
         new.mkdir(parents=True)

@@ -23,6 +23,7 @@ from novelette.files import check_folder, reason, replacing
 from novelette.methods import METHODS
 
 __all__ = [
+    "BESIDE",
     "CARD",
     "LOG",
     "SCHEMA",
@@ -38,6 +39,7 @@ __all__ = [
 
 SCHEMA = 1
 CARD, WEIGHTS, LOG = DETECTOR, "weights.safetensors", "log.jsonl"
+BESIDE = (WEIGHTS, LOG)  # what stands beside the card, here and in classifiers and taggers
 
 
 def save(detector: Detector, path: str | Path, *, force: bool = False, log: Path | None = None) -> Path:
@@ -148,7 +150,7 @@ def _card(path: Path) -> dict[str, Any]:
 
 def check_output(path: Path, *, force: bool) -> None:
     """Refuse, before any work, an output that cannot be written. Raises: InputError."""
-    check_folder(path, CARD, "a detector", force=force)
+    check_folder(path, CARD, "a detector", BESIDE, force=force)
 
 
 def remove(path: Path) -> None:

@@ -21,7 +21,7 @@ SCHEMA, CARD = 1, CLASSIFIER
 
 def check_output(path: Path, *, force: bool) -> None:
     """Refuse, before any work, an output that cannot be written. Raises: InputError."""
-    check_folder(path, CARD, "a classifier", force=force)
+    check_folder(path, CARD, "a classifier", store.BESIDE, force=force)
 
 
 def beside(path: Path) -> Path:

@@ -11,7 +11,7 @@ from safetensors.torch import load as load_tensors
 from novelette.cards import TAGGER, check_method, read_card
 from novelette.errors import InputError
 from novelette.files import check_folder
-from novelette.store import WEIGHTS, read_weights, write_folder
+from novelette.store import BESIDE, WEIGHTS, read_weights, write_folder
 from novelette.tags import METHODS
 from novelette.tags.features import Look
 from novelette.tags.tagger import Tagger
@@ -67,4 +67,4 @@ def _below(state: dict[str, torch.Tensor], beginning: str) -> dict[str, torch.Te
 
 def check_output(path: Path, *, force: bool) -> None:
     """Refuse, before any work, an output that cannot be written.   Raises: InputError."""
-    check_folder(path, CARD, "a tagger", force=force)
+    check_folder(path, CARD, "a tagger", BESIDE, force=force)

@@ -43,6 +43,30 @@ def test_output_below_a_file_is_refused(tmp_path, parts, capsys):
     assert_refused(["fit", "knn", str(parts), "-o", str(tmp_path / "file" / "a.det")], tmp_path, capsys, "cannot write to")
 
 
+@pytest.mark.parametrize("link", ["nowhere", "loop"])
+def test_output_below_a_link_that_leads_nowhere_is_refused_before_the_work(link, tmp_path, det, parts, capsys, monkeypatch):
+    labelled = write_labelled(tmp_path / "labelled", 2)
+    below = tmp_path / link
+    below.symlink_to(below if link == "loop" else tmp_path / "gone")
+    monkeypatch.setattr("novelette.detector.Detector.predict", lambda *args, **more: pytest.fail("it scored"))
+    for argv in (
+        ["fit", "knn", str(parts), "-o", str(below / "a.det")],
+        ["calibrate", str(det), str(parts), "-o", str(below / "deep" / "a.det")],
+        ["score", str(det), str(parts), "-o", str(below / "a.csv")],
+        ["evaluate", str(det), str(labelled), "-o", str(below / "report")],
+    ):
+        assert_refused(argv, tmp_path, capsys, f"cannot write to {below}")
+
+
+def test_output_whose_name_is_as_long_as_names_may_be_is_written(tmp_path, det, parts):
+    table, folder = tmp_path / ("a" * 251 + ".csv"), tmp_path / ("b" * 255)
+    assert main(["score", str(det), str(parts), "-o", str(table)]) == 0
+    assert main(["calibrate", str(det), str(parts), "-o", str(folder)]) == 0
+    assert main(["calibrate", str(folder), str(parts)]) == 0
+    assert table.read_text().startswith("path,score")
+    assert not list(tmp_path.glob(".*"))
+
+
 def full(*args, **kwargs):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -81,7 +105,7 @@ def test_old_detector_that_finds_no_way_back_is_not_thrown_away(tmp_path, det, p
 
     monkeypatch.setattr(os, "rename", full_from_the_second_time_on)
     assert main(["fit", "knn", str(parts), "-o", str(det), "--k", "3", "--force"]) == 2
-    (kept,) = tmp_path.glob(".knn.det.*/knn.det")
+    (kept,) = tmp_path.glob(".novelette-*/knn.det")
     assert everything_in(kept) == before
 
 

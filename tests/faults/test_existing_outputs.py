@@ -1,7 +1,7 @@
 """Outputs that exist: what --force replaces, and what nothing does."""
 
 import pytest
-from pictures import assert_refused, stripes, write, write_labelled
+from pictures import assert_refused, everything_in, fitted, stripes, write, write_labelled
 
 from novelette import store
 from novelette.cli import main
@@ -52,3 +52,38 @@ def test_folder_is_never_replaced_by_a_table_nor_a_file_by_heat_maps(tmp_path, d
     assert_refused(["score", str(det), str(parts), "--heatmaps", str(tmp_path / "maps"), "--force"], tmp_path, capsys, "a file")
     labelled = str(write_labelled(tmp_path / "labelled", 2))
     assert_refused(["evaluate", str(det), labelled, "-o", str(tmp_path / "report"), "--force"], tmp_path, capsys, "a file")
+
+
+@pytest.mark.parametrize("mine", ["notes.txt", "report", "bundle.json"])
+def test_detector_in_whose_folder_something_else_lies_is_not_replaced(mine, tmp_path, det, parts, capsys):
+    (det / mine).mkdir() if mine == "report" else (det / mine).write_text("mine")
+    (det / "zebra.txt").write_text("mine")
+    for argv in (
+        ["calibrate", str(det), str(parts)],
+        ["learn", str(det), str(parts / "00.png"), "--in-place"],
+        ["fit", "knn", str(parts), "-o", str(det), "--force"],
+        ["calibrate", str(det), str(parts), "-o", str(det), "--force"],
+    ):
+        assert_refused(argv, tmp_path, capsys, f"{det} holds {mine}, which is no part of a detector", "move it away")
+
+
+def test_bundle_in_whose_folder_something_else_lies_is_not_replaced(tmp_path, det, capsys):
+    bundle = tmp_path / "knn.bundle"
+    argv = ["export", str(det), "-o", str(bundle)]
+    assert main(argv) == 0
+    assert main([*argv, "--force"]) == 0
+    (bundle / "notes.txt").write_text("mine")
+    assert_refused([*argv, "--force"], tmp_path, capsys, "holds notes.txt, which is no part of a bundle")
+
+
+def test_detector_that_is_a_link_is_changed_where_it_leads(tmp_path, det, parts):
+    other = tmp_path / "elsewhere" / "real.det"
+    other.parent.mkdir()
+    fitted(other, parts, "knn", "--k", "3")
+    link = tmp_path / "link.det"
+    link.symlink_to(other)
+    assert main(["calibrate", str(link), str(parts), "--false-alarm-rate", "0.5"]) == 0
+    assert link.is_symlink()
+    assert store.load(other).false_alarm_rate == 0.5
+    assert set(everything_in(other)) == {"detector.json", "weights.safetensors"}
+    assert not [*tmp_path.glob(".*"), *other.parent.glob(".*")]
