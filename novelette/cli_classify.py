@@ -85,6 +85,8 @@ def fit(args: Sequence[str]) -> int:
         beside, folder = store.beside(output), work.folder_of(output)
         replacing, replacing_beside = (may(output, resume, force) for may in (replaces, replaces_beside))
         store.check_output(beside, force=replacing_beside)
+        if replacing_beside and not work.waits(folder):  # of a run that waits it can be the teacher, saved just before the run stopped
+            store.check_teacher(output)
         with training(output, resume, force, store.check_output) as run:
             fitted = fit_task(task, source, run)
             teacher = fitted.teacher

@@ -1,5 +1,6 @@
 """The commands that train: fit and distill. Their settings are those of a method, so they are parsed when they are called."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,11 +130,14 @@ def distill(args: Sequence[str]) -> int:
             raise InputError(f"give the teacher first: novelette distill {teacher} SOURCE ...")
         config = adjusted(module, given_settings(settings, args), paper=paper)
         beside = output.with_name(output.name + ".teacher")
-        if teacher.resolve() in (output.resolve(), beside.resolve()):
+        if os.path.realpath(teacher) in (os.path.realpath(output), os.path.realpath(beside)):
             raise InputError(f"{teacher} is the teacher, and -o {output} would replace it: give another -o")
         replacing, replacing_beside = (may(output, resume, force) for may in (replaces, replaces_beside))
-        if isinstance(config, progressive.Config) and config.trains_teacher():
+        along = isinstance(config, progressive.Config) and config.trains_teacher()
+        if along:
             store.check_output(beside, force=replacing_beside)
+        if along or replacing:
+            store.check_teacher(beside)
 
         options: dict[str, Any] = {"seed": seed, "device": device, "false_alarm_rate": false_alarm_rate}
         with training(output, resume, force, store.check_output) as run:

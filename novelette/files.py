@@ -26,7 +26,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def _beside(path: Path) -> Path:
-    """A new hidden name in the folder of `path`, no longer than most. What `tempfile` makes is its owner's alone; this is as the umask says."""
+    """A new hidden and short name in the folder of `path`. What `tempfile` makes is its owner's alone; this is as the umask says."""
     return path.absolute().with_name(f".novelette-{secrets.token_hex(4)}")
 
 
@@ -79,7 +79,7 @@ def reason(error: OSError) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `path`, or of what it links to, once its block has ended well; if anything fails, nothing changes."""
+    """A new folder that takes the place of `path`, or of what it links to, once its block has ended well; until then, all is as it was."""
     path = _followed(path)
     new, old = _beside(path), _beside(path)
     try:

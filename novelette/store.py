@@ -29,6 +29,7 @@ __all__ = [
     "SCHEMA",
     "WEIGHTS",
     "check_output",
+    "check_teacher",
     "load",
     "method_of",
     "read",
@@ -151,6 +152,14 @@ def _card(path: Path) -> dict[str, Any]:
 def check_output(path: Path, *, force: bool) -> None:
     """Refuse, before any work, an output that cannot be written. Raises: InputError."""
     check_folder(path, CARD, "a detector", BESIDE, force=force)
+
+
+def check_teacher(path: Path) -> None:
+    """Refuse, before any work, to lose a detector beside a student which no distillation left there. Raises: InputError."""
+    if (path / CARD).is_file():
+        check_output(path, force=True)
+        if "trained_along" not in _card(path)["provenance"]:
+            raise InputError(f"{path} is where a teacher that trains along is kept, and no run left this one there: move it away")
 
 
 def remove(path: Path) -> None:

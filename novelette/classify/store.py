@@ -14,6 +14,7 @@ from novelette.classify.certainty import Scorer
 from novelette.classify.classifier import Classifier
 from novelette.classify.recipe import Recipe
 from novelette.data.images import Preprocessing
+from novelette.errors import InputError
 from novelette.files import check_folder
 
 SCHEMA, CARD = 1, CLASSIFIER
@@ -63,6 +64,21 @@ def teacher_of(classifier: Classifier, path: Path) -> Classifier | None:
     teacher = load(beside(path))
     same = teacher.detector.provenance == classifier.detector.provenance and teacher.classes == classifier.classes
     return teacher if same else None
+
+
+def check_teacher(path: Path) -> None:
+    """Refuse, before any work, to lose a classifier beside `path` which is not the teacher of the one at `path`. Raises: InputError."""
+    kept = beside(path)
+    if is_classifier(kept):
+        check_output(kept, force=True)
+        if not is_classifier(path) or _fit(path) != _fit(kept):
+            raise InputError(f"{kept} is where the teacher is kept, and is not the teacher of {path}: move it away, or give another -o")
+
+
+def _fit(path: Path) -> tuple[Any, Any]:
+    """What tells of which fit a classifier is: the same of a teacher and its student."""
+    card = read_card(path, CARD, "a classifier", SCHEMA)
+    return card.get("provenance"), card.get("classes")
 
 
 def remove(path: Path) -> None:

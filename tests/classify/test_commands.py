@@ -62,6 +62,16 @@ def test_force_replaces_a_classifier_and_the_teacher_of_the_fit_before(folder, t
     assert not (tmp_path / "clf.run").exists()
 
 
+@pytest.mark.parametrize("there", ["another classifier", "none"])
+def test_classifier_that_stands_where_a_teacher_goes_and_is_none_of_the_one_replaced_is_never_lost(there, folder, tmp_path, capsys):
+    if there == "another classifier":
+        fitted(tmp_path / "clf", folder / "train", "plain")
+    store.save(store.load(folder / "clf.teacher"), tmp_path / "clf.teacher")
+    for method in ("plain", "kdgan"):
+        argv = ["classify", "fit", method, str(folder / "train"), "-o", str(tmp_path / "clf"), "--force"]
+        assert_refused(argv, tmp_path, capsys, "is not the teacher of", "move it away")
+
+
 def test_pictures_of_one_class_alone_are_refused(tmp_path):
     write(tmp_path / "a" / "one", across(20))
     with pytest.raises(InputError, match="pictures of one class, one"):

@@ -83,6 +83,25 @@ def test_outputs_that_exist_ask_for_force(tmp_path, three, capsys):
     assert not beside.exists()  # the teacher of the run that was replaced
 
 
+@pytest.mark.parametrize("student_there", [True, False])
+def test_detector_that_stands_where_a_teacher_goes_and_that_no_run_left_there_is_never_lost(student_there, tmp_path, three, capsys):
+    out, beside = tmp_path / "s.det", tmp_path / "s.det.teacher"
+    if student_there:
+        assert main(distill(three, out, "--structure", "1")) == 0
+    shutil.copytree(three, beside)
+    for structure in ("1", "2", "3"):
+        argv = distill(three, out, "--structure", structure, "--force")
+        assert_refused(argv, tmp_path, capsys, f"{beside} is where a teacher", "no run left this one there", "move it away")
+    (beside / "detector.json").unlink()
+    assert main(distill(three, out, "--structure", "1", "--force")) == 0  # no detector: it is nobody's to remove
+    assert beside.exists()
+
+
+def test_output_below_a_loop_of_links_is_told_in_a_sentence(tmp_path, three, capsys):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert_refused(distill(three, tmp_path / "loop" / "s.det"), tmp_path, capsys, "cannot write to", "loop")
+
+
 @pytest.mark.parametrize("force", [(), ("--force",)])
 @pytest.mark.parametrize("own", ["s.det", "s.det.teacher", "link.det"])
 def test_a_student_never_takes_the_place_of_its_own_teacher(own, force, tmp_path, three, capsys):
