@@ -43,6 +43,7 @@ def drift(
     from novelette.charts import drift_chart
     from novelette.data.sources import open_source
     from novelette.drift import ODDS, course_of
+    from novelette.files import write_file
 
     check_seed(seed)
     outputs.check(output, endings=(".svg",), force=force)
@@ -55,7 +56,7 @@ def drift(
     course = course_of(predictions.score, loaded.calibration, seed=seed)
     print(json.dumps(course.to_json()) if json_ else course.sentence(predictions.names))
     if output is not None:
-        outputs.write_text(output, drift_chart(course.p_values, course.log10_capital, ODDS, course.first))
+        write_file(output, drift_chart(course.p_values, course.log10_capital, ODDS, course.first))
         say(f"plot: {output}")
     status = skipped(predictions.unreadable)
     return status if course.first is None else DRIFTED

@@ -98,7 +98,8 @@ def score(
     loaded = opened(detector, device, threads, batch_size)
     if heatmaps is not None:
         outputs.check_heatmaps(loaded)
-    pictures = open_source(source)
+    given = open_source(source)
+    pictures = outputs.without_maps(given, heatmaps)
     predictions = loaded.predict(pictures, bar=True)
     if output is not None:
         outputs.write(predictions, output)
@@ -110,7 +111,7 @@ def score(
     if heatmaps is not None:
         count = outputs.write_heatmaps(loaded, pictures, heatmaps, bar=True)
         say(f"{heatmaps}: {count:,} heat maps")
-    return skipped(predictions.unreadable, pictures)
+    return skipped(predictions.unreadable, given)
 
 
 def evaluate(

@@ -119,6 +119,7 @@ def suggest(
     """
     from novelette import outputs
     from novelette.data.sources import open_source
+    from novelette.files import write_file
     from novelette.tags import store
     from novelette.words import counted
 
@@ -131,7 +132,7 @@ def suggest(
     if output is None:
         sys.stdout.write(_csv(names, found))
     else:
-        outputs.write_text(output, _csv(names, found) if output.suffix == ".csv" else _jsonl(names, found))
+        write_file(output, _csv(names, found) if output.suffix == ".csv" else _jsonl(names, found))
         print(f"{output}: {counted(len(names), 'picture')}, {min(n, len(loaded.vocabulary))} of {len(loaded.vocabulary):,} tags each")
     return skipped({source.names[i]: why for i, why in seen.unreadable.items()})
 

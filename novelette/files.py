@@ -12,13 +12,25 @@ from pathlib import Path
 from novelette.errors import InputError
 
 
+def write_file(path: Path, content: str | bytes) -> Path:
+    """Write a file that a person asked for, whole or not at all.   Returns: its path.   Raises: InputError when the system says no."""
+    try:
+        write_whole(path.absolute(), content)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}; nothing was changed there") from error
+    return path
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file beside `path` and move it there, so that nobody ever sees half of it.   Raises: OSError; `path` is then as it was."""
+    """Write a file beside `path` and move it there, so that nobody ever sees half of it.   Raises: OSError; `path` is then as it was.
+
+    What is no text, such as bytes in a file's name that are not UTF-8, is written as \\udcff.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     new = _beside(path)
     try:
         with new.open("xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
         os.replace(new, path)
     except BaseException:
         new.unlink(missing_ok=True)

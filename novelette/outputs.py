@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import math
+import os
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
@@ -13,14 +15,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from novelette import heatmap
-from novelette.data.sources import Source, SubsetSource, UnreadablePicture
+from novelette.data.images import ColourPicture
+from novelette.data.sources import FolderSource, Source, SubsetSource, UnreadablePicture
 from novelette.errors import InputError
-from novelette.files import check_writable, reason, write_whole
+from novelette.files import check_writable, write_file
 from novelette.predictions import Predictions
 from novelette.progress import progress
 from novelette.words import counted
 
 PAGE = "index.html"
+LONGEST = 255  # bytes of a name, on most file systems
 SCALED_BY = 64  # pictures that set the common colour scale of a folder of heat maps
 
 
@@ -116,17 +120,9 @@ def _cell(name: str, value: Any) -> str:
 def write(predictions: Predictions, output: Path, *, every: bool = False) -> None:
     """Write the rows as CSV or JSON lines, by the file's ending, whole or not at all.   Args: every: as of `rows`."""
     if output.suffix == ".csv":
-        write_text(output, csv_text(predictions, every=every))
+        write_file(output, csv_text(predictions, every=every))
     else:
-        write_text(output, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(predictions, every=every)))
-
-
-def write_text(output: Path, text: str) -> None:
-    """Write a file whole or not at all.   Raises: InputError when the disk says no."""
-    try:
-        write_whole(output.absolute(), text)
-    except OSError as error:
-        raise InputError(f"cannot write {output}: {reason(error)}; nothing was changed there") from error
+        write_file(output, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(predictions, every=every)))
 
 
 def sentence(predictions: Predictions, i: int) -> str:
@@ -158,7 +154,7 @@ def write_heatmaps(detector: Mapper, source: Source, folder: Path, *, bar: bool 
     """Write PATH.png for every readable picture: the picture with its heat map laid over, all on one colour scale.
 
     Args: detector: that has heat maps (`check_heatmaps`).
-    Returns: how many.
+    Returns: how many.   Raises: InputError that names a map that cannot be written.
     """
     step = max(1, len(source) // SCALED_BY)
     sample = [_small(heat) for _, _, heat in _maps(detector, SubsetSource(source, range(0, len(source), step)))]
@@ -166,18 +162,39 @@ def write_heatmaps(detector: Mapper, source: Source, folder: Path, *, bar: bool 
     count = 0
     with progress("heat maps", len(source), shown=bar) as show:
         for name, picture, heat in _maps(detector, source):
-            path = folder / _below(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(heatmap.overlay(picture, heat, scale)).save(path)
+            shown = io.BytesIO()
+            Image.fromarray(heatmap.overlay(picture, heat, scale)).save(shown, "PNG")
+            write_file(folder / _below(name), shown.getvalue())
             count += 1
             show(count)
     return count
 
 
+def without_maps(source: Source, heatmaps: Path | None) -> Source:
+    """The pictures of a folder without those below the folder of its heat maps, which an earlier run has put there.
+
+    Raises: InputError when there are no others.
+    """
+    if heatmaps is None or not isinstance(source, FolderSource) or source.listed:
+        return source
+    root, maps = Path(os.path.realpath(source.root)), os.path.realpath(heatmaps)
+    kept = [i for i, file in enumerate(source.files) if not (root / file).is_relative_to(maps)]
+    if not kept:
+        raise InputError(f"--heatmaps {heatmaps} holds all pictures of the source, and maps are not scored: give another folder")
+    return source if len(kept) == len(source) else SubsetSource(source, kept)
+
+
 def _below(name: str) -> Path:
     """A picture's name as a path that stays below whatever folder it is put in: x/a.jpg -> x/a.jpg.png."""
     parts = PurePath(name + ".png").parts
-    return Path(*("_" if part == ".." else part for part in parts if part != PurePath(name).anchor))
+    return Path(*("_" if part == ".." else _short(part) for part in parts if part != PurePath(name).anchor))
+
+
+def _short(part: str) -> str:
+    """A name of a file or folder; one that is longer than file systems take is cut, and told apart from its like by its hash."""
+    if len(part.encode()) <= LONGEST:
+        return part
+    return part.encode()[: LONGEST - 60].decode(errors="ignore") + f"-{sha256(part.encode()).hexdigest()[:32]}{part[-4:]}"
 
 
 def _small(heat: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -190,8 +207,8 @@ def _maps(detector: Mapper, source: Source) -> Iterator[tuple[str, Any, Any]]:
     for i, name in enumerate(source.names):
         try:
             picture = source.read(i)
-        except UnreadablePicture:
+            heat = detector.heatmap(picture)
+        except (UnreadablePicture, ColourPicture):
             continue  # `score` has listed it
-        heat = detector.heatmap(picture)
         assert heat is not None
         yield name, picture, heat

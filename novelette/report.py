@@ -15,9 +15,8 @@ from pydantic import BaseModel
 from novelette.charts import histogram_chart, roc_chart
 from novelette.data.images import Preprocessing
 from novelette.data.sources import Source, printable
-from novelette.errors import InputError
 from novelette.evaluate import Evaluation
-from novelette.files import reason, write_whole
+from novelette.files import write_file
 from novelette.gallery import galleries
 from novelette.heatmap import COLOURS
 from novelette.metrics import share_interval
@@ -65,12 +64,7 @@ def write_report(folder: Path, detector: Reported, evaluation: Evaluation, sourc
 
 def write_page(folder: Path, page: str) -> Path:
     """Write a page as folder/index.html.   Raises: InputError if it cannot be written."""
-    path = Path(folder) / PAGE
-    try:
-        write_whole(path, printable(page))
-    except OSError as error:
-        raise InputError(f"the report cannot be written to {folder}: {reason(error)}; give another folder with -o") from error
-    return path
+    return write_file(Path(folder) / PAGE, printable(page))
 
 
 def render(detector: Reported, evaluation: Evaluation, source: Source, *, title: str) -> str:

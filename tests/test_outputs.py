@@ -2,16 +2,18 @@
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
-from pictures import checks, everything_in, fitted, stripes, write
+from pictures import assert_refused, checks, everything_in, fitted, stripes, write
 from PIL import Image
 
 from novelette import heatmap, outputs
 from novelette.cli import main
 from novelette.data.sources import open_source
 from novelette.detector import Predictions
+from novelette.files import write_file
 from novelette.store import load
 
 
@@ -133,6 +135,57 @@ def test_heat_maps_of_different_pictures_never_share_a_file(det, tmp_path):
         Image.open(folder / "00.png").save(folder / name)
     assert outputs.write_heatmaps(load(det), open_source(folder), tmp_path / "maps") == 6
     assert len(everything_in(tmp_path / "maps")) == 6
+
+
+def test_heat_maps_of_the_readable_pictures_are_made_where_one_is_in_colour(det, new, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(new / "00a.png")
+    assert main(["score", str(det), str(new), "--heatmaps", str(tmp_path / "maps"), "-o", str(tmp_path / "a.csv")]) == 3
+    assert "skipped 00a.png: " in capsys.readouterr().err
+    assert len(list((tmp_path / "maps").rglob("*.png"))) == 4
+
+
+def test_heat_maps_inside_the_folder_of_the_pictures_are_no_pictures_of_the_next_run(det, new, tmp_path, monkeypatch):
+    argv = ["score", str(det), ".", "--heatmaps", "maps", "-o", str(tmp_path / "a.csv"), "--force"]
+    monkeypatch.chdir(new)
+    assert main(argv) == 0
+    before = (tmp_path / "a.csv").read_text()
+    assert main(argv) == 0
+    assert (tmp_path / "a.csv").read_text() == before
+    assert len(list((new / "maps").rglob("*.png"))) == 4
+    assert main(["score", str(det), "00.png", "--heatmaps", ".", "--force"]) == 0  # one that is named is meant
+
+
+def test_heat_maps_between_the_pictures_are_refused(det, new, tmp_path, capsys):
+    argv = ["score", str(det), str(new), "--heatmaps", str(new), "-o", str(tmp_path / "a.csv"), "--force"]
+    assert_refused(argv, tmp_path, capsys, "holds all pictures", "give another folder")
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".png", "é" * 125 + "a.png"])
+def test_heat_map_of_a_picture_with_the_longest_name_is_written(name, det, tmp_path):
+    write(tmp_path / "new", stripes(2))
+    for i in range(2):
+        (tmp_path / "new" / f"0{i}.png").rename(tmp_path / "new" / f"{name[:-5]}{i}.png")
+    assert outputs.write_heatmaps(load(det), open_source(tmp_path / "new"), tmp_path / "maps") == 2
+    assert len(list((tmp_path / "maps").glob("*.png"))) == 2
+
+
+def test_pictures_whose_names_are_no_text_have_a_heat_map_and_a_row_each(det, tmp_path):
+    write(tmp_path / "new", stripes(2))
+    try:
+        for i, name in enumerate((b"\xfe.png", b"\xff.png")):
+            (tmp_path / "new" / f"0{i}.png").rename(tmp_path / "new" / os.fsdecode(name))
+    except OSError:
+        pytest.skip("this file system wants UTF-8 names")
+    output = tmp_path / "a.csv"
+    assert main(["score", str(det), str(tmp_path / "new"), "--heatmaps", str(tmp_path / "maps"), "-o", str(output)]) == 0
+    assert [line.split(",")[0] for line in output.read_text().splitlines()[1:]] == [r"\xfe.png", r"\xff.png"]
+    assert set(everything_in(tmp_path / "maps")) == {r"\xfe.png.png", r"\xff.png.png"}
+
+
+def test_text_with_bytes_that_are_none_is_written(tmp_path):
+    write_file(tmp_path / "a.txt", "caf" + os.fsdecode(b"\xff"))
+    assert (tmp_path / "a.txt").read_bytes() == b"caf\\udcff"
 
 
 def test_common_colour_scale_of_large_pictures_is_set_by_few_of_their_pixels(det, tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from novelette.bench.sections import Section, classes, teachers
 from novelette.bench.sets import sets
 from novelette.bench.trials import noise, passes, seen
 from novelette.errors import InputError
-from novelette.files import check_writable, write_whole
+from novelette.files import check_writable, write_file
 from novelette.settings import explain
 
 SECTIONS = (
@@ -139,5 +139,5 @@ def write(made: Made, folder: Path) -> list[Path]:
         files[folder / f"{made.name}-{plot.name}.svg"], files[folder / f"{made.name}-{plot.name}.png"] = svg, png
     files[folder / f"{made.name}.md"] = text_of(made, figures=True)  # last, so that no page names a figure that is not there
     for path, content in files.items():
-        write_whole(path, content)
+        write_file(path, content)
     return list(files)

@@ -1,5 +1,6 @@
 """From what a person names (a folder, an array, a named set and a class) to pictures and labels."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from novelette.data.named import NAMES, NamedSet, class_index, load_named
 from novelette.data.protocol import PARTING, PROTOCOLS, Split, is_novel, role
 from novelette.data.sources import FolderSource, Source, SubsetSource, masks_words, open_source, printable
 from novelette.errors import InputError
+from novelette.files import expanded
 
 NORMAL_FOLDERS = ("normal", "good")
 T = TypeVar("T")
@@ -152,7 +154,7 @@ def labelled_pictures(source: Any, where: Where) -> Selection:
         title = f"{named.title}, {_class_words(named, where)}, {where.protocol}"
         return Selection(tested, title, labels, _groups_of(named, split.test, where), named.labels[split.test], named.classes)
     _refuse_choice(source, where)
-    root = Path(source)
+    root = expanded(source)
     if not root.is_dir():
         raise InputError(f"{source} is neither a folder with normal/ and novel/ in it nor a named set ({', '.join(NAMES)})")
     pictures = FolderSource(root)
@@ -165,7 +167,7 @@ def labelled_pictures(source: Any, where: Where) -> Selection:
         loose = pictures.names[folders.index(None)]
         raise InputError(f"{root}: {loose} lies in neither normal/ nor another folder, so its label is not known: move it into one")
     names, classes = np.unique([str(folder) for folder in folders], return_inverse=True)
-    return Selection(pictures, _title(source), labels, _groups(pictures.names, where), classes, tuple(names.tolist()))
+    return Selection(pictures, _title(source), labels, _groups(pictures.names, where), classes, tuple(map(printable, names.tolist())))
 
 
 def pictures_by_class(source: Any, where: Where, *, test: bool = False) -> Labelled:
@@ -179,15 +181,15 @@ def pictures_by_class(source: Any, where: Where, *, test: bool = False) -> Label
         title = f"{named.title}, {'test' if test else 'training'} images"
         return Labelled(SubsetSource(named.source, which), title, named.labels[which], named.classes, _groups_of(named, which, where))
     _refuse_choice(source, where)
-    if not isinstance(source, str | Path) or not Path(source).is_dir():
+    if not isinstance(source, str | Path) or not expanded(source).is_dir():
         raise InputError(f"{_title(source)} is neither a folder with a subfolder for each class nor a named set ({', '.join(NAMES)})")
-    pictures = FolderSource(source)
+    pictures = FolderSource(expanded(source))
     parts = [Path(file).parts for file in pictures.files]
     loose = next((i for i, part in enumerate(parts) if len(part) < 2), None)
     if loose is not None:
         raise InputError(f"{source}: {pictures.names[loose]} lies in no subfolder, so its class is not known: move it into one")
     names, classes = np.unique([part[0] for part in parts], return_inverse=True)
-    return Labelled(pictures, _title(source), classes, tuple(names.tolist()), _groups(pictures.names, where))
+    return Labelled(pictures, _title(source), classes, tuple(map(printable, names.tolist())), _groups(pictures.names, where))
 
 
 def is_named(source: Any) -> bool:
@@ -240,13 +242,13 @@ def describe(source: Any, where: Where) -> dict[str, Any] | None:
         return None
     named = is_named(source)
     return {
-        "source": str(source) if named else str(Path(source).expanduser().resolve()),
+        "source": str(source) if named else os.path.realpath(expanded(source)),
         "normal": where.normal,
         "protocol": where.protocol,
         "protocol_seed": where.protocol_seed,
         "attribute": where.attribute,
         "group_by": where.group_by,
-        "data_roots": [str(Path(root).resolve()) for root in where.data_roots] if named else [],
+        "data_roots": [os.path.realpath(expanded(root)) for root in where.data_roots] if named else [],
     }
 
 

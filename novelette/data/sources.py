@@ -55,12 +55,13 @@ class FolderSource:
 
     Attributes:
         masks: names of the files of a folder that were taken for masks (novelette.data.masks) and left out.
+        listed: whether the files were listed.
 
     Raises: InputError when the folder holds no pictures or cannot be read.
     """
 
     def __init__(self, root: str | Path = "", files: Sequence[str | Path] | None = None) -> None:
-        self.root = Path(root)
+        self.root, self.listed = Path(root), files is not None
         found, masks = _pictures_below(self.root) if files is None else ([os.fspath(file) for file in files], [])
         self.files = tuple(found)
         self.names, self.masks = tuple(map(printable, self.files)), tuple(map(printable, masks))
@@ -299,8 +300,8 @@ def _check_type(pictures: np.ndarray, label: str) -> None:
 
 
 def printable(text: str) -> str:
-    """A file name, or a text that has some in it, as it can be written in UTF-8, whatever bytes the names have on disk."""
-    return os.fsencode(text).decode("utf-8", "replace")
+    """A file name, or a text that has some in it, as it can be written in UTF-8; a byte of a name that is no text becomes \\xff, or so."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def _extensions() -> str:

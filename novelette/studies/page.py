@@ -10,7 +10,7 @@ from novelette.bench.cells import markdown
 from novelette.bench.figures import drawn
 from novelette.bench.stamps import versions
 from novelette.errors import InputError
-from novelette.files import check_writable, reason, write_whole
+from novelette.files import check_writable, write_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,9 +77,6 @@ def write(study: Study, folder: Path, commit: str | None) -> Path:
         svg, png = drawn(picture.paint)
         files |= {folder / f"{study.name}-{picture.name}.svg": svg, folder / f"{study.name}-{picture.name}.png": png}
     page = folder / f"{study.name}.md"
-    try:
-        for path, content in (files | {page: text_of(study, commit)}).items():  # the page last: it names no plot that is not there
-            write_whole(path, content)
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {reason(error)}; give another -o") from error
+    for path, content in (files | {page: text_of(study, commit)}).items():  # the page last: it names no plot that is not there
+        write_file(path, content)
     return page

@@ -1,7 +1,9 @@
 """`novelette classify`: what it evaluates, predicts, saves and refuses."""
 
 import json
+import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -42,6 +44,18 @@ def test_the_command_predicts(folder, tmp_path, capsys):
     cells = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))
     assert cells["label"] == "across"
     assert cells["unknown"] in ("true", "false")
+
+
+def test_class_whose_folder_has_a_name_that_is_no_text_is_written_as_text(folder, tmp_path, capsys):
+    shutil.copytree(folder / "train", tmp_path / "train")
+    try:
+        (tmp_path / "train" / "down").rename(tmp_path / "train" / os.fsdecode(b"d\xff"))
+    except OSError:
+        pytest.skip("this file system wants UTF-8 names")
+    fitted(tmp_path / "clf", tmp_path / "train", "plain")
+    assert store.load(tmp_path / "clf").classes == ("across", r"d\xff", "plain")
+    assert main(["classify", "predict", str(tmp_path / "clf"), str(folder / "test"), "-o", str(tmp_path / "out.csv"), "--every"]) == 0
+    assert r",probability of d\xff," in (tmp_path / "out.csv").read_text()
 
 
 def test_info_has_the_teacher_beside(folder, capsys, monkeypatch):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from faults.conftest import GAN
 from pictures import assert_refused, everything_in, write_labelled
-from PIL import Image
 
 from novelette import store, work
 from novelette.cli import main
@@ -157,16 +156,18 @@ def test_disk_that_fills_while_scores_are_written_leaves_the_old_table(tmp_path,
 
 def test_disk_that_fills_while_heat_maps_or_a_report_are_written_is_told(tmp_path, det, parts, capsys, monkeypatch):
     labelled = write_labelled(tmp_path / "labelled", 3)
-    (tmp_path / "maps").mkdir()
-    (tmp_path / "report").mkdir()
-    monkeypatch.setattr(Image.Image, "save", full)
-    capsys.readouterr()
-    assert main(["score", str(det), str(parts), "--heatmaps", str(tmp_path / "maps")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
-    monkeypatch.undo()
+    for folder, name in (("maps", "00.png.png"), ("report", "older.html")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text("mine")
     monkeypatch.setattr(os, "replace", full)
+    capsys.readouterr()
+    assert main(["score", str(det), str(parts), "--heatmaps", str(tmp_path / "maps"), "--force"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert f"cannot write {tmp_path / 'maps' / '00.png.png'}: the disk is full" in err
     assert main(["evaluate", str(det), str(labelled), "-o", str(tmp_path / "report")]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "report" in err
-    assert everything_in(tmp_path / "maps") == everything_in(tmp_path / "report") == {}
+    assert everything_in(tmp_path / "maps") == {"00.png.png": b"mine"}
+    assert everything_in(tmp_path / "report") == {"older.html": b"mine"}
