@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from novelette.errors import InputError
+from novelette.files import reason
 
 DETECTOR, CLASSIFIER, BUNDLE, TAGGER = "detector.json", "classifier.json", "bundle.json", "tagger.json"
 KINDS = {DETECTOR: "a detector", CLASSIFIER: "a classifier", BUNDLE: "a bundle", TAGGER: "a tagger"}  # what has such a card
@@ -45,7 +46,9 @@ def read_card(folder: Path, name: str, kind: str, schema: int) -> dict[str, Any]
     except (FileNotFoundError, NotADirectoryError) as error:
         other = next((what for card, what in KINDS.items() if (folder / card).is_file()), None)
         raise InputError(f"{folder} is {other}, not {kind}" if other else f"{folder} is not {kind}: it has no {name}") from error
-    except (ValueError, OSError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {reason(error)}") from error
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged and cannot be read") from error
     if not isinstance(card, dict) or not isinstance(card.get("schema"), int):
         raise InputError(f"{path} is not the card of {kind}")

@@ -65,12 +65,15 @@ def table(
         name: of a bench, or of a page that names several, in the folder of --benchmarks, without .toml.
         benchmarks: the folder of bench files.
         results: the folder of records.
-        output: a folder for the page, NAME.md, and its plots, NAME-*.svg and .png; printed as Markdown without plots if not given.
+        output: a folder for the page, NAME.md, and its plots, NAME-*.svg and .png, in place of those that it wrote before; printed as
+            Markdown without plots if not given.
     """
-    from novelette.bench.page import make, text_of, write
+    from novelette.bench.page import check, make, text_of, write
     from novelette.classify import pages
     from novelette.words import counted
 
+    if output is not None:
+        check(name, output)
     page = (pages.make if pages.of_classifiers(name, benchmarks) else make)(name, benchmarks, results)
     if output is None:
         print(text_of(page, figures=False), end="")

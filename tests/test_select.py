@@ -141,6 +141,13 @@ def test_a_home_is_found_again(tmp_path, monkeypatch):
     assert describe("~/parts", Where())["source"] == str(tmp_path / "parts")
 
 
+def test_labelled_folders_below_a_home_are_found(tmp_path, monkeypatch):
+    write_labelled(tmp_path / "labelled", 2)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(labelled_pictures("~/labelled", Where()).source) == 4
+    assert pictures_by_class("~/labelled", Where()).names == ("normal", "novel")
+
+
 def test_files_that_are_taken_for_masks_are_named_where_too_few_folders_are_left(tmp_path):
     for name in ("good", "mask"):
         write(tmp_path / name, stripes(2))

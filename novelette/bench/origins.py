@@ -17,6 +17,9 @@ def origins(every: Sequence[Found], folder: str, name: str) -> str:
     return ending(name, folder, [Origin(f.bench.title, f.bench.name, _lines(f), failures(f.records)) for f in named])
 
 
+MADE = "made this page from the records"  # in every page of `novelette table`, and tells it from whatever else has its name
+
+
 class Origin(NamedTuple):
     """A bench on a page.   Attributes: lines: what its records say of themselves.   failed: a line a failed run."""
 
@@ -30,7 +33,7 @@ def ending(name: str, folder: str, origins: Sequence[Origin]) -> str:
     """The end of a page, Markdown, whatever its benches are of.   Args: as of `origins`."""
     blocks = [
         "## Where these figures come from",
-        f"`novelette table {name} -o docs/results` made this page from the records in `results/`, and trained nothing.",
+        f"`novelette table {name} -o docs/results` {MADE} in `results/`, and trained nothing.",
     ]
     for own in origins:
         blocks.append("\n".join([f"**{own.title}** (`novelette bench {folder}/{own.bench}.toml`)", "", *own.lines]))

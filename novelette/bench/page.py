@@ -1,5 +1,6 @@
 """Pages: what the records of one bench, or of several, show. Reading what is there, putting the sections together, writing the files."""
 
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from novelette.bench.course import course
 from novelette.bench.figures import Plot, draw
 from novelette.bench.found import Found, find
 from novelette.bench.game import accuracies, losses, variances
-from novelette.bench.origins import origins
+from novelette.bench.origins import MADE, origins
 from novelette.bench.runs import Names
 from novelette.bench.sections import Section, classes, teachers
 from novelette.bench.sets import sets
@@ -127,6 +128,13 @@ def text_of(made: Made, *, figures: bool) -> str:
             blocks += [f"{'###' if heading else '##'} {section.title}", section.text]
             blocks += [f"![{plot.alt}]({made.name}-{plot.name}.svg)\n\n*{plot.alt}.*" for plot in section.plots if figures]
     return "\n\n".join([*blocks, made.ending]) + "\n"
+
+
+def check(name: str, folder: Path) -> None:
+    """Refuse to replace a file FOLDER/NAME.md that is no page from records. Raises: InputError."""
+    path = folder / f"{name}.md"
+    if os.path.lexists(path) and not (path.is_file() and MADE in path.read_text(encoding="utf-8", errors="replace")):
+        raise InputError(f"{path} exists and is no page of novelette table: move it away, or give another -o")
 
 
 def write(made: Made, folder: Path) -> list[Path]:

@@ -250,6 +250,8 @@ def _load_array(path: Path, shown: str) -> np.ndarray:
             return arrays[_array_name(arrays.files, shown)]
     except InputError:
         raise
+    except PermissionError as error:
+        raise InputError(f"{shown} cannot be read ({reason(error)}): check its permissions") from error
     except MemoryError as error:
         raise InputError(f"{shown} does not fit into memory: save it as .npy, which is read piece by piece") from error
     except Exception as error:  # NumPy raises nearly anything on broken bytes

@@ -1,7 +1,9 @@
 """Detectors with files that are missing, cut off, foreign or changed by hand."""
 
+import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 from pictures import assert_refused, write_labelled
@@ -62,6 +64,14 @@ def test_damaged_or_foreign_detector_is_refused_by_every_command(damage, tmp_pat
         ["evaluate", str(det), str(labelled), "-o", str(tmp_path / "report")],
     ):
         assert_refused(argv, tmp_path, capsys, says, "knn.det")
+
+
+def test_card_that_may_not_be_read_is_not_called_damaged(tmp_path, det, parts, capsys, monkeypatch):
+    def refuse(*args, **more):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert_refused(["score", str(det), str(parts)], tmp_path, capsys, "detector.json cannot be read: permission denied")
 
 
 KEYS = ("schema", "method", "config", "preprocessing", "seed", "false_alarm_rate", "calibration", "weights_sha256", "provenance")

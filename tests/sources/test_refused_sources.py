@@ -1,5 +1,7 @@
 """What is no source of pictures: one sentence that says why."""
 
+import errno
+import os
 import pickle
 from pathlib import Path
 
@@ -49,6 +51,20 @@ def bad_sources(folder: Path) -> dict[str, tuple[object, str]]:
         "empty list": ([], "is empty"),
         "number": (3, "is no source of pictures"),
     }
+
+
+def test_array_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    for name, save_as in (("a.npy", np.save), ("a.npz", np.savez)):
+        save_as(tmp_path / name, GREY)
+
+    def refuse(*args, **more):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr("io.open", refuse)
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(InputError, match=rf"{name} cannot be read \(permission denied\): check its permissions"):
+            open_source(tmp_path / name)
 
 
 def test_every_bad_source_is_one_sentence(tmp_path):

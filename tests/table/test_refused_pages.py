@@ -4,6 +4,7 @@ import pytest
 from pictures import assert_refused
 from table.made_records import GAN, HEAD, KNN
 
+from novelette.cli import main
 from novelette.errors import InputError
 
 
@@ -25,6 +26,17 @@ def test_bench_without_records_names_the_command_that_makes_them(place, capsys):
     assert_refused(place.argv("b"), place.root, capsys, "there are no records of it", ": run `novelette bench benchmarks/b.toml`")
     (place.benchmarks / "all.toml").write_text('name = "all"\ntitle = "All"\nbenches = ["b", "b"]\n')
     assert_refused(place.argv("all"), place.root, capsys, "`novelette bench benchmarks/b.toml`")
+
+
+def test_page_that_a_person_wrote_is_not_replaced(place, tmp_path, capsys):
+    place.records(place.bench(HEAD + KNN), {("kNN", "0", 0): 0.9})
+    folder = tmp_path / "pages"
+    argv = [*place.argv("b"), "-o", str(folder)]
+    assert main(argv) == 0
+    assert main(argv) == 0  # a page of its own
+    (folder / "b.md").write_text("# Mine\n")
+    assert_refused(argv, place.root, capsys, "b.md exists and is no page of novelette table", "another -o")
+    assert (folder / "b.md").read_text() == "# Mine\n"
 
 
 def test_damaged_records_are_named(place, capsys):
