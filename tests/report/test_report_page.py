@@ -123,5 +123,5 @@ def test_a_report_that_cannot_be_written_says_so_and_leaves_the_old_one(evaluate
     assert path.read_text() == old
     assert [p.name for p in tmp_path.iterdir()] == ["index.html"]
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot write .*file exists"):
+    with pytest.raises(InputError, match=r"cannot write .*file exists"):
         report.write_report(tmp_path / "file", detector, e, source, title="t")
