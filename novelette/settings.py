@@ -1,5 +1,6 @@
 """How a configuration field states its meaning, unit and range once: pydantic checks it, the command line prints it."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import tyro
@@ -7,6 +8,8 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from novelette.errors import InputError
+
+Place = tuple[str | int, ...]  # of a value within a model
 
 
 def setting(default: Any, meaning: str, *, unit: str = "", **limits: Any) -> Any:
@@ -56,15 +59,19 @@ def validated(model: type[BaseModel], values: dict[str, Any]) -> Any:
         raise InputError(explain(error)) from error
 
 
-def explain(error: ValidationError) -> str:
-    """What pydantic found wrong, as one sentence with the options' names."""
+def option(place: Place) -> str:
+    """What a setting is called on the command line."""
+    return "--" + str(place[0]).replace("_", "-")
+
+
+def explain(error: ValidationError, name: Callable[[Place], str] = option) -> str:
+    """What pydantic found wrong, as one sentence.   Args: name: of what stands at a place."""
     parts = []
     for found in error.errors():
         if found["type"] == "extra_forbidden":
-            parts.append(f"there is no setting --{str(found['loc'][0]).replace('_', '-')}")
+            parts.append(f"there is no setting {name(found['loc'])}")
             continue
-        name = "--" + "-".join(str(p) for p in found["loc"][:1]).replace("_", "-") if found["loc"] else "the settings"
         message = found["msg"].removeprefix("Value error, ")
-        given = "" if not found["loc"] or found["msg"].startswith("Value error") else f", not {found['input']!r}"
-        parts.append(f"{name}: {message[0].lower() + message[1:]}{given}" if found["loc"] else message)
+        given = "" if found["type"] == "missing" or found["msg"].startswith("Value error") else f", not {found['input']!r}"
+        parts.append(f"{name(found['loc'])}: {message[0].lower() + message[1:]}{given}" if found["loc"] else message)
     return "; ".join(parts)

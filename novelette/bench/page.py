@@ -1,12 +1,11 @@
 """Pages: what the records of one bench, or of several, show. Reading what is there, putting the sections together, writing the files."""
 
 import os
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from novelette.bench.batch_sizes import batch_sizes
 from novelette.bench.costs import costs
@@ -18,10 +17,10 @@ from novelette.bench.origins import MADE, origins
 from novelette.bench.runs import Names
 from novelette.bench.sections import Section, classes, teachers
 from novelette.bench.sets import sets
+from novelette.bench.toml_files import read_toml, shaped
 from novelette.bench.trials import noise, passes, seen
 from novelette.errors import InputError
 from novelette.files import check_writable, write_file
-from novelette.settings import explain
 
 SECTIONS = (
     classes,
@@ -101,13 +100,8 @@ def read_page(name: str, benchmarks: Path) -> Page:
         names = sorted(file.stem for file in benchmarks.glob("*.toml"))
         choice = f"choose one of {', '.join(names)}" if names else "give the folder with --benchmarks"
         raise InputError(f"there is no bench or page {name!r} in {benchmarks}: {choice}")
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Page(**values) if "benches" in values else Page.model_construct(name=name, title="", benches=(name,))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} is not a TOML file: {error}") from error
-    except ValidationError as error:
-        raise InputError(f"{path}: {explain(error)}") from error
+    entries = read_toml(path)
+    return shaped(Page, entries, path) if "benches" in entries else Page.model_construct(name=name, title="", benches=(name,))
 
 
 def _sections(found: Found) -> list[Section]:

@@ -5,22 +5,21 @@ A run is one (data set, protocol, class, seed, detector). Its key names it; a ru
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, NonNegativeInt, model_validator
 
 from novelette.bench.stamps import append
+from novelette.bench.toml_files import read_toml, shaped
 from novelette.data.named import NamedSet, class_index
 from novelette.distill import progressive, scores
 from novelette.distill.detectors import way
 from novelette.errors import InputError
 from novelette.fitting import adjusted, configured
 from novelette.methods import METHODS
-from novelette.settings import explain
 from novelette.training import HasSteps
 
 Names = Annotated[
@@ -177,14 +176,7 @@ class Run:
 
 def read_bench(path: Path) -> Bench:
     """Parse a bench file. Raises: InputError that names what is wrong in it."""
-    try:
-        return Bench(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise InputError(f"there is no bench file {path}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} is not a TOML file: {error}") from error
-    except ValidationError as error:
-        raise InputError(f"{path}: {explain(error)}") from error
+    return shaped(Bench, read_toml(path), path)
 
 
 def expand(bench: Bench, named: NamedSet) -> list[Run]:

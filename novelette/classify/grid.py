@@ -4,25 +4,25 @@ Fan-out, records and the making of pages are those of novelette.bench.
 """
 
 import json
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import BaseModel, Field, NonNegativeInt, model_validator
 
 from novelette.bench.engine import MODELS, Known, prepared
 from novelette.bench.fanout import EngineName, check_engine, fan_out
 from novelette.bench.printed import published
 from novelette.bench.runs import Records, current
 from novelette.bench.stamps import commit
+from novelette.bench.toml_files import read_toml, shaped
 from novelette.classify import METHODS
 from novelette.classify.trial import train
 from novelette.data.named import load_named
 from novelette.errors import InputError
 from novelette.files import check_writable
 from novelette.progress import progress
-from novelette.settings import explain, validated
+from novelette.settings import validated
 
 CELL = ("seed",)  # what tells the runs of a row apart
 FIGURE = "validation"  # what a record has unless its run failed
@@ -101,21 +101,13 @@ class Run:
 
 
 def is_grid(path: Path) -> bool:
-    """Whether a bench file is of classifiers."""
-    try:
-        return "classifiers" in tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return False  # whoever reads it says what is wrong
+    """Whether a bench file is of classifiers. Raises: InputError when it cannot be read."""
+    return "classifiers" in read_toml(path)
 
 
 def read_grid(path: Path) -> Grid:
     """Parse a bench file. Raises: InputError that names what is wrong in it."""
-    try:
-        return Grid(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} is not a TOML file: {error}") from error
-    except ValidationError as error:
-        raise InputError(f"{path}: {explain(error)}") from error
+    return shaped(Grid, read_toml(path), path)
 
 
 def expand(grid: Grid) -> list[Run]:
