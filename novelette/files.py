@@ -11,6 +11,8 @@ from pathlib import Path
 
 from novelette.errors import InputError
 
+LITTER = frozenset((".DS_Store", "Thumbs.db", "desktop.ini"))  # what file managers leave in folders that somebody looks at
+
 
 def write_file(path: Path, content: str | bytes) -> Path:
     """Write a file that a person asked for, whole or not at all.   Returns: its path.   Raises: InputError when the system says no."""
@@ -58,7 +60,8 @@ def check_folder(path: Path, card: str, kind: str, more: Container[str], *, forc
             raise InputError(f"{path} exists: give --force to replace it, or another -o")
         if not (path / card).is_file():
             raise InputError(f"{path} exists and is not {kind}, so --force does not replace it: give another -o")
-        if others := sorted(found.name for found in path.iterdir() if found.name != card and found.name not in more):
+        there = {found.name for found in path.iterdir()} - LITTER - {card}
+        if others := sorted(name for name in there if name not in more):
             raise InputError(f"{path} holds {others[0]}, which is no part of {kind} and would be lost: move it away")
     check_writable(_followed(path).parent)
 

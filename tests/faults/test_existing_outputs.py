@@ -67,6 +67,12 @@ def test_detector_in_whose_folder_something_else_lies_is_not_replaced(mine, tmp_
         assert_refused(argv, tmp_path, capsys, f"{det} holds {mine}, which is no part of a detector", "move it away")
 
 
+def test_what_a_file_manager_left_in_a_detectors_folder_holds_nothing_up(det, parts):
+    (det / ".DS_Store").write_bytes(b"")
+    assert main(["calibrate", str(det), str(parts), "--false-alarm-rate", "0.2"]) == 0
+    assert sorted(file.name for file in det.iterdir()) == ["detector.json", "weights.safetensors"]
+
+
 def test_bundle_in_whose_folder_something_else_lies_is_not_replaced(tmp_path, det, capsys):
     bundle = tmp_path / "knn.bundle"
     argv = ["export", str(det), "-o", str(bundle)]

@@ -93,7 +93,7 @@ def test_bench_that_asks_for_what_is_not_there_is_refused(tmp_path, capsys):
         (start, "detectors"),
         (start.replace('"b"', '"../b"') + entry, "b.toml: name: string should match"),
         ("", "b.toml: name: field required; title: field required; data: field required; detectors: field required\n"),
-        (start + entry.replace("knn", "knn\"\ncolour = \"3"), "there is no setting detectors.0.colour"),
+        (start + entry.replace("knn", 'knn"\ncolour = "3'), "there is no setting detectors.0.colour"),
         (start + "sizes = 3\n" + entry, "there is no setting sizes"),
         (start.replace("digits", "digitz") + entry, "digitz"),
         (start + "seeds = [0, -1]\n" + entry, "seeds"),
@@ -105,4 +105,6 @@ def test_bench_that_asks_for_what_is_not_there_is_refused(tmp_path, capsys):
     ):
         file.write_text(text)
         assert_refused(["bench", str(file), "--results", str(tmp_path / "results")], tmp_path, capsys, says)
-    assert_refused(["bench", str(tmp_path), "--results", str(tmp_path / "results")], tmp_path, capsys, f"cannot read {tmp_path}: is a directory")
+    assert_refused(
+        ["bench", str(tmp_path), "--results", str(tmp_path / "results")], tmp_path, capsys, f"cannot read {tmp_path}: is a directory"
+    )
