@@ -1,6 +1,7 @@
 """Bundles in 8 bits: smaller, calibrated by their own scores, judged before they are written, and refused in a sentence."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -165,10 +166,12 @@ def test_without_the_pictures_of_the_fit_others_must_be_given(det, tmp_path, cap
     assert bundle.read(tmp_path / "a.bundle").card.quantized.images < 80
 
 
-def test_a_grey_fit_whose_folder_has_a_picture_in_colour_by_now_is_compared_on_made_pictures(det, tmp_path):
+def test_a_grey_fit_whose_folder_has_a_picture_in_colour_by_now_is_compared_on_the_others(det, tmp_path):
     Image.new("RGB", (32, 32), "red").save(write(tmp_path / "parts", stripes(20)) / "red.png")
     fit = store.load(det)
     changed = replace(fit, provenance=fit.provenance | {"source": describe(str(tmp_path / "parts"), Where())})
+    assert export_check.pictures_to_compare(changed).source == "training source"
+    shutil.rmtree(tmp_path / "parts")
     assert export_check.pictures_to_compare(changed).source == "made"
     with pytest.raises(InputError, match="those of the fit are not at hand as they were: give some with --pictures SOURCE"):
         export_int8._normal_images(changed, None)

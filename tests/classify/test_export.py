@@ -169,9 +169,9 @@ def test_what_a_classifier_does_not_do_is_told_in_a_sentence(folder, tmp_path, c
     assert_refused([arg.format(**paths) for arg in argv], tmp_path, capsys, says)
 
 
-def test_a_grey_fit_whose_folder_has_a_picture_in_colour_by_now_is_compared_on_made_pictures(folder, tmp_path):
+def test_a_grey_fit_whose_folder_has_a_picture_in_colour_by_now_is_compared_on_the_others(folder, tmp_path):
     Image.new("RGB", (28, 28), "red").save(write_classes(tmp_path / "train", 5) / "plain" / "red.png")
     classifier = store.load(folder / "clf")
     described = describe(str(tmp_path / "train"), Where())
     changed = replace(classifier, detector=replace(classifier.detector, provenance={"source": described}))
-    assert _pictures(changed, None).source == "made"
+    assert _pictures(changed, None).source == "training source"

@@ -37,7 +37,7 @@ def test_cost_by_hand(place):
 
 def test_a_step_in_epochs_is_counted_by_the_images(place):
     found = place.records(place.bench(HEAD + GAN + "config = { epochs = 2, batch_size = 7 }\n"), {("GAN", "0", 0): 0.9})
-    assert step_ms(found.records[0]) == pytest.approx(30_000 / (2 * 858))  # ceil(6000 / 7) = 858
+    assert step_ms(found.records[0]) == pytest.approx(30_000 / 1715)  # ceil(2 * 6000 / 7)
 
 
 def test_pictures_in_colour_have_three_channels(place):

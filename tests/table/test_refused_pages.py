@@ -62,7 +62,7 @@ def test_damaged_records_are_named(place, capsys):
         (HEAD + 'beside = ["gone"]\n' + KNN, "there is no bench file"),
         ("name = ", "b.toml is not a TOML file"),
         ('name = "b"\ntitle = "B"\nbenches = []\n', "benches"),
-        ('name = "b"\ntitle = "B"\nbenches = ["a"]\nseeds = [1]\n', "there is no setting --seeds"),
+        ('name = "b"\ntitle = "B"\nbenches = ["a"]\nseeds = [1]\n', "there is no setting seeds"),
         ('name = "b"\ntitle = "B"\nbenches = ["a"]\n', "there is no bench file"),
     ],
 )
