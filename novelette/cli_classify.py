@@ -157,7 +157,7 @@ def evaluate(args: Sequence[str]) -> int:
 
         outputs.check_report(output, force=force)
         loaded = store.load(classifier)
-        teacher = store.teacher_of(loaded, classifier)
+        teacher = store.teacher_of(classifier)
         labelled = pictures_by_class(source, sets.where(), test=True)
         for each in (loaded, teacher):
             if each is not None:

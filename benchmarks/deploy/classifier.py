@@ -113,7 +113,7 @@ def deployed(path: Path, labelled: Labelled, by_torch: np.ndarray, folder: Path,
 def measured(path: Path, source: str, folder: Path, seconds: float) -> dict[str, dict[str, Any]]:
     """All of a classifier, and of the teacher beside it.   Raises: SystemExit where there is none."""
     classifier, labelled = store.load(path), pictures_by_class(source, Where(), test=True)
-    teacher = store.teacher_of(classifier, path)
+    teacher = store.teacher_of(path)
     if teacher is None:
         raise SystemExit(f"{path} has no teacher beside it")
     found: dict[str, dict[str, Any]] = {}

@@ -17,7 +17,7 @@ def describe(path: Path) -> dict[str, Any]:
     Raises: InputError when there is no classifier.
     """
     classifier = store.load(path)
-    teacher = store.teacher_of(classifier, path)
+    teacher = store.teacher_of(path)
     own, *its = costs([classifier] if teacher is None else [classifier, teacher])
     disk = {"disk_bytes": sum((path / name).stat().st_size for name in (store.CARD, detectors.WEIGHTS))}
     said = classifier.describe() | own | disk

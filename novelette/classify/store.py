@@ -57,13 +57,9 @@ def load(path: str | Path, device: str = "cpu") -> Classifier:
     return Classifier(detector, card["player"], tuple(map(str, card["classes"]))).to(torch.device(device))
 
 
-def teacher_of(classifier: Classifier, path: Path) -> Classifier | None:
-    """The teacher that stands beside a classifier, of the same fit; None where there is none."""
-    if not is_classifier(beside(path)):
-        return None
-    teacher = load(beside(path))
-    same = teacher.detector.provenance == classifier.detector.provenance and teacher.classes == classifier.classes
-    return teacher if same else None
+def teacher_of(path: Path) -> Classifier | None:
+    """The teacher that stands beside the classifier at `path`, of the same fit; None where there is none."""
+    return load(beside(path)) if is_classifier(beside(path)) and _fit(path) == _fit(beside(path)) else None
 
 
 def check_teacher(path: Path) -> None:

@@ -84,13 +84,13 @@ def test_saved_and_loaded_says_the_same(classifier, tmp_path):
 
 
 def test_the_teacher_of_the_same_fit_stands_beside(folder, classifier, tmp_path):
-    teacher = store.teacher_of(classifier, folder / "clf")
+    teacher = store.teacher_of(folder / "clf")
     assert teacher.player == "lenet"
     assert teacher.cost().macs > classifier.cost().macs
     store.save(classifier, tmp_path / "clf")
-    assert store.teacher_of(classifier, tmp_path / "clf") is None
+    assert store.teacher_of(tmp_path / "clf") is None
     fitted(tmp_path / "clf.teacher", folder / "train", "plain")  # something else that stands there
-    assert store.teacher_of(classifier, tmp_path / "clf") is None
+    assert store.teacher_of(tmp_path / "clf") is None
 
 
 def test_the_same_seed_gives_the_same_classifier(folder, classifier, tmp_path):
