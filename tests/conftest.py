@@ -34,6 +34,19 @@ def _speed_of_one_turn(monkeypatch):
     monkeypatch.setattr("novelette.info.SECONDS", 0.0)
 
 
+@pytest.fixture
+def in_float64(monkeypatch):
+    """Networks and the pictures of batches in float64."""
+    import torch
+
+    from novelette.data.images import as_tensor
+
+    monkeypatch.setattr("novelette.batches.as_tensor", lambda pixels: as_tensor(pixels).double())
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _made_weights(tmp_path_factory):
     from made_weights import write_made_weights

@@ -4,21 +4,12 @@ import pytest
 import torch
 from distill.small_teachers import CPU, fitted, pictures, taught, tiny
 
-from novelette.data.images import as_tensor
 from novelette.distill.progressive import distil_many
 from novelette.errors import InputError
 from novelette.training import Run
 
 
-@pytest.fixture
-def _float64(monkeypatch):
-    monkeypatch.setattr("novelette.batches.as_tensor", lambda pixels: as_tensor(pixels).double())
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-@pytest.mark.usefixtures("_float64")
+@pytest.mark.usefixtures("in_float64")
 @pytest.mark.parametrize("changes", [{"progressive": "2-3", "teacher_follows": True}, {"progressive": "2-4"}, {"structure": 1}])
 def test_students_taught_together_end_as_each_would_alone(changes):
     """In float64, so that the steps do not grow the rounding of sums taken in another order past 1e-6."""

@@ -13,14 +13,6 @@ from novelette.methods.ede_gan import fit, fit_many
 from novelette.training import Run
 
 
-@pytest.fixture
-def in_float64(monkeypatch):
-    monkeypatch.setattr("novelette.batches.as_tensor", lambda pixels: as_tensor(pixels).double())
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 @pytest.mark.parametrize("pipeline", ["ede", "ed"])
 def test_models_trained_together_end_as_each_would_alone(in_float64, pipeline):
     """In float64, so that 30 steps of an adversarial game do not grow the rounding of sums taken in another order past 1e-6."""
