@@ -1,5 +1,6 @@
 """What a bench of classifiers left, as a page: accuracies beside the printed ones, courses over epochs, sweeps of a setting."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -112,13 +113,15 @@ def _behind(ahead: Mapping[int, float], own: Mapping[int, float]) -> str:
 
 
 def beside(every: Sequence[Left]) -> list[Section]:
-    """Several benches beside each other, as in the paper's Table 1: a row a method, by its label. None where no two benches share one."""
-    rows = [{entry.label: entry for entry in found.rows} for found in every]
-    labels = list(dict.fromkeys(label for own in rows for label in own))
-    if all(sum(label in own for own in rows) < 2 for label in labels):
+    """Those benches beside each other that have a row in common, as in the paper's Table 1: a row a method, by its label."""
+    count = Counter(entry.label for found in every for entry in found.rows)
+    alike = [found for found in every if any(count[entry.label] > 1 for entry in found.rows)]
+    if not alike:
         return []
+    labels = list(dict.fromkeys(entry.label for found in alike for entry in found.rows))
     columns: list[tuple[str, list[str]]] = [("method", labels)]
-    for found, of in zip(every, rows, strict=True):
+    for found in alike:
+        of = {entry.label: entry for entry in found.rows}
         own = [found.by_seed(label, found.looked_at) for label in labels]
         theirs = [printed(found.grid, of[label]) if label in of else [] for label in labels]
         columns += [

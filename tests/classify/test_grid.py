@@ -240,7 +240,8 @@ def test_benches_stand_beside_each_other_where_they_share_a_row_alone(ran, tmp_p
     one = left(ran[0] / "small.toml", ran[0] / "results")
     other = swept(tmp_path, values=(0.01,))
     assert pages.beside([one, other]) == []
-    (section,) = pages.beside([one, one])
+    (section,) = pages.beside([one, other, one])
+    assert "gamma" not in section.text
     assert section.text.count("| printed |") == 2
     heads = pages.beside([other, other])[0].text.splitlines()[2]
     assert "printed" not in heads.replace("Printed", "")
