@@ -57,9 +57,9 @@ def accuracies(found: Left) -> Section:
     images = "test" if found.grid.tested else "held-out training"
     weights = " The printed spread is over initial weights alone." if any(printed(found.grid, entry) for entry in found.rows) else ""
     text = (
-        f"Part of the {images} images whose label is found, in per cent, after the last step: mean ± standard deviation over seeds (their "
-        f"number). {split['train']:,} pictures train. A seed decides the initial weights and, where there are more pictures, which of them "
-        f"train.{weights} Behind *{found.rows[0].label}*: the mean difference at the same seeds ± its standard error."
+        f"Accuracy on the {images} images after the last step, in per cent: mean ± standard deviation over seeds (their number). "
+        f"{split['train']:,} pictures train. The seed decides the initial weights and which pictures train.{weights} *Behind "
+        f"{found.rows[0].label}* is the mean difference at the same seeds ± its standard error."
     )
     return Section("Accuracy", f"{text}\n\n{_accuracies(found)}")
 
@@ -145,9 +145,9 @@ def course(found: Left) -> Section | None:
     for label, end_of_own in last.items():
         rows.append([label, f"{end_of_own:.2f}", *(_reached(found.of(label), end) for end in last.values())])
     text = (
-        f"On {found.good[0]['split']['validation']:,} training images that are held out, not on test images; means over seeds. "
-        "Epoch 0 is the end of pretraining, by labels alone. The columns say at which epoch a run of a method is first as good as the "
-        "mean of another one is at its end: mean ± standard deviation over the runs that ever are (their number, of how many)."
+        f"Accuracy on {found.good[0]['split']['validation']:,} held-out training images, not on test images; means over seeds. Epoch 0 is "
+        "the end of pretraining, by labels alone. *As good as X* is the first epoch at which a run reaches the mean accuracy that X ends "
+        "with: mean ± standard deviation over the runs that ever do (how many of how many)."
     )
     heads = ["method", "in the end, %", *(f"as good as {label}" for label in curves)]
     plot = Lines(
