@@ -16,18 +16,18 @@ DATA = Mixture(np.array([0.5, 0.3, 0.2]), np.array([-12.0, 0.0, 12.0]), np.ones(
 DISTANCES = np.arange(0.5, 8.01, 0.25)  # of two modes of deviation 1 from their middle
 COLOUR = dict(zip(DIVERGENCES, (COLOURS[0], COLOURS[1], COLOURS[2]), strict=True))
 TEXT = """
-The technical report (section 5.2) holds against GANs that their generator "prefers to fit to a subset of the data": a discriminator that is
-trained on what such a generator makes never sees most of the places where novelties could be. Two claims are behind it, and both are
+The technical report (section 5.2) objects to GANs that their generator "prefers to fit to a subset of the data": a discriminator that is
+trained on what such a generator makes never sees most of the places where novelties could be. This objection rests on two claims. Both are
 checked here on a line, where integrals are sums.
 
-**The loss.** With the best discriminator for a generator, the value of the game is C(G) = -log 4 + 2 JSD(p ‖ q), p the data's density and q
-the generator's. Here the best discriminator is searched for at every place by golden section, without the formula that the proof uses; over
-the six fits of the table the two sides differ by at most {worst:.0e}.
+**The loss.** With the best discriminator for a generator, the value of the game is C(G) = -log 4 + 2 JSD(p ‖ q), where p is the data's
+density and q the generator's. Here a golden-section search finds the best discriminator at every place, without the formula that the proof
+uses. Over the six fits of the table, the two sides differ by at most {worst:.0e}.
 
 **The modes.** The data have three modes of deviation 1, at -12, 0 and 12, with the weights 0.5, 0.3 and 0.2. One Gaussian, or two, are
-fitted to them by each divergence, from every way to share out the modes. KL(p ‖ q) is what maximum likelihood minimizes, JS what a
-generator does against the best discriminator, KL(q ‖ p) is KL turned round. A mode is kept where the fit has a tenth of its mass
-within two deviations.
+fitted to them by each divergence, starting from every way to share out the modes. Maximum likelihood minimizes KL(p ‖ q); a generator
+against the best discriminator minimizes JS; KL(q ‖ p) is KL with its arguments swapped. A mode is kept if, within two deviations of it, the
+fit has at least a tenth of the data's mass.
 """
 
 
@@ -75,11 +75,11 @@ def _conclusion(fits: dict[tuple[str, int], Mixture], widths: dict[str, list[flo
     said = {name: f"from {d:g}" if d is not None else "never" for name, d in lets_go.items()}
     return (
         f"**JS drops modes that KL covers, once they lie far apart.** One Gaussian keeps {kept['KL(p ‖ q)', 1]} of 3 modes by KL(p ‖ q) "
-        f"and {kept['JS', 1]} by JS; two keep {kept['KL(p ‖ q)', 2]} and {kept['JS', 2]}. But not always: of two even modes that move "
-        f"apart, one is let go by KL(q ‖ p) {said['KL(q ‖ p)']} deviations from the middle on, by JS {said['JS']}, by KL(p ‖ q) "
-        f"{said['KL(p ‖ q)']}; nearer than that, JS spreads over both as KL does. The report's claim holds for data whose kinds are far "
-        "apart, and for no others. It is about the best fit by a model that is too small, too: real generators have other reasons to drop "
-        "modes, of training.\n"
+        f"and {kept['JS', 1]} by JS; two keep {kept['KL(p ‖ q)', 2]} and {kept['JS', 2]}. But JS does not always do so. Of two even modes "
+        f"that move apart, KL(q ‖ p) lets one go {said['KL(q ‖ p)']} deviations from their middle on, JS {said['JS']}, KL(p ‖ q) "
+        f"{said['KL(p ‖ q)']}. Nearer than that, JS spreads over both as KL does. So the report's claim holds for data whose kinds are "
+        "far apart, and for no others. It is also about the best fit by a model that is too small: real generators have other reasons to "
+        "drop modes, which come from training.\n"
     )
 
 

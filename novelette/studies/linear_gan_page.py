@@ -52,8 +52,8 @@ HEADING = """
 ## Principal components?
 
 A linear GAN and a linear autoencoder of {c} latents train on the same batches, {seeds} seeds each. The table has the mean angle, in
-degrees, between the {c}-dimensional subspace that each has learned (the columns of B, or of the decoder) and that of the {c} leading
-principal components, after training: mean ± standard deviation over seeds.
+degrees, between two {c}-dimensional subspaces after training: the one that each has learned (the columns of B, or of the decoder), and
+that of the {c} leading principal components. Figures are mean ± standard deviation over seeds.
 """
 
 
@@ -74,13 +74,13 @@ def conclusion(found: dict[str, Angles]) -> str:
     mean = next(one for name, one in found.items() if "z with" in name)
     return (
         f"**A linear GAN does not do PCA.** The autoencoder's subspace comes to within {worst:.0f}° of the leading components, whatever "
-        "the seed. The GAN's stays about where it was drawn. D begins at random, and while its weights come to rest it turns B: the "
-        f"angle changes by up to {np.abs(changes).max():.1f}°, towards the components in {(changes < 0).sum()} of {len(changes)} runs and "
-        f"away from them in the others, by {changes.mean():+.1f}° on average; after the first quarter of training by no more than "
-        f"{later:.2f}°. (From A = 0, an equilibrium, it would hardly move at all.) Nothing pulls it, since a linear discriminator sees the "
-        "mean of the data, not their spread. Where noise and data have a mean, "
-        f"that is what is learned: one of {LATENTS} directions, and the mean angle falls from {mean.gan[0].mean():.0f}° to "
-        f"{mean.gan[-1].mean():.0f}°, while the others stay.\n\n"
+        "the seed. The GAN's subspace stays about where it was drawn. D begins at random, and while its weights come to rest it turns B. "
+        f"The angle changes by up to {np.abs(changes).max():.1f}°, towards the components in {(changes < 0).sum()} of {len(changes)} runs "
+        f"and away from them in the others, by {changes.mean():+.1f}° on average. After the first quarter of training it changes by no "
+        f"more than {later:.2f}°. (From A = 0, an equilibrium, it would hardly move at all.) Nothing pulls the subspace towards the "
+        "components, since a linear discriminator sees the mean of the data, not their spread. Where noise and data have a mean, the GAN "
+        f"learns that mean: one of {LATENTS} directions. The mean angle then falls from {mean.gan[0].mean():.0f}° to "
+        f"{mean.gan[-1].mean():.0f}°, while the other directions stay.\n\n"
     )
 
 
@@ -91,8 +91,8 @@ def matched_means() -> str:
     course = flow(np.zeros(1), np.full((1, 1), 0.3), x, z, np.linspace(0, 60, 61))
     g = z @ course.b[-1].T
     return (
-        f"**Only means are matched**, in one dimension too: data of mean {x.mean():.2f} and standard deviation {x.std():.2f}, and z of "
-        f"mean {z.mean():.2f}; at the end of the flow generated numbers have mean {g.mean():.2f} and standard deviation {g.std():.2f}."
+        f"**Only means are matched**, in one dimension too. The data have mean {x.mean():.2f} and standard deviation {x.std():.2f}, and z "
+        f"has mean {z.mean():.2f}. At the end of the flow, generated numbers have mean {g.mean():.2f} and standard deviation {g.std():.2f}."
     )
 
 

@@ -28,18 +28,21 @@ HEADS = (
     "in each of the {orders} orders", "in some", "in none", "in every order there is",
 )  # fmt: skip
 TEXT = """
-"Novelty equals new", says the technical report (section 5.3): once seen, a novelty is none any more, and a detector has to learn it from
-one example. Then the order of arrival decides what is novel, as its Figure 5.5 draws.
+"Novelty equals new", says the technical report (section 5.3): once seen, a novelty is no longer novel, and a detector has to learn it
+from one example. The order of arrival then decides what is novel, as the report's Figure 5.5 shows.
 
 A detector by the k nearest neighbours (`knn`, Euclidean) is fitted on {title}, and calibrated for 5 % false alarms.
-{n_novel} novel and {n_normal} normal test pictures then come as a stream. What is labelled novel is learned at once, and the threshold
-stays, as `novelette learn` leaves it where the calibration pictures are not at hand. The same pictures come in {orders} random orders.
+{n_novel} novel and {n_normal} normal test pictures then come as a stream. A picture that is labelled novel is learned at once. The
+threshold stays, as `novelette learn` leaves it where the calibration pictures are not at hand. The same pictures come in {orders} random
+orders.
 
-With k = 1 the outcome has a shape: draw a line between two pictures that are both above the threshold and not farther than it from each
-other. Those labelled novel are then a maximal set of pictures without a line between them, and the order chooses which. A picture without
-lines is novel in every order there is; **the label of any other depends on the order**, though {orders} of them may not show it. The last
-column counts the pictures above the threshold that have no line. With k = 5 no such rule is known: a picture that is novel in each of the
-drawn orders may not be so in another, and at least the labels that differ between them depend on the order.
+With k = 1 the outcome has a shape. Draw a line between any two pictures that are both above the threshold and no farther apart than the
+threshold. The pictures labelled novel are then a maximal set without a line between any two, and the order chooses which set. A picture
+above the threshold that has no line is novel in every order there is; the last column counts these. **The label of any other picture above
+the threshold depends on the order**, though {orders} orders may not show it.
+
+With k = 5 no such rule is known. A picture that is novel in each of the drawn orders may not be so in another. At least the labels that
+differ between the drawn orders depend on the order.
 """
 
 
@@ -113,14 +116,14 @@ def _line(one: Found, kind: str, which: NDArray[np.bool_]) -> list[str]:
 
 def _conclusion(found: list[Found]) -> str:
     said = [
-        f"with k = {one.k}, {_depend(one)} of {len(one.share):,} labels depend on the order, and of "
-        f"{one.first.sum():,} pictures that are novel at first {one.share.sum():.0f} are labelled so on average"
+        f"With k = {one.k}, {_depend(one)} of {len(one.share):,} labels depend on the order; of {one.first.sum():,} pictures that are "
+        f"novel without learning, {one.share.sum():.0f} on average are labelled novel."
         for one in found
     ]
     return (
-        f"**Order matters:** {'; '.join(said)}. With k = 1 a learned picture is at distance 0 from itself and silences its neighbourhood; "
-        "with k = 5 it takes several pictures of a kind until the mean distance is small, and the first of them are all labelled. Whoever "
-        "has a detector learn what it flags should know that its labels are then about the order as well as about the pictures.\n"
+        f"**Order matters.** {' '.join(said)} With k = 1 a learned picture is at distance 0 from itself and silences its neighbourhood. "
+        "With k = 5 it takes several pictures of a kind until the mean distance is small, and the first of them are all labelled novel. "
+        "If a detector learns what it flags, its labels are about the order as well as about the pictures.\n"
     )
 
 

@@ -32,15 +32,17 @@ ATTACKS: dict[str, Callable[[F, Tensor], Moved]] = {
 }
 TEXT = """
 How much does a picture have to change until the detector says the opposite of it? The technical report (section 5.1) measures the
-robustness of a classifier f by the mean length of the smallest such change, ρ_adv(f) = E[Δ_adv(x; f)]; DeepFool's paper, which finds such
+robustness of a classifier f by the mean length of the smallest such change, ρ_adv(f) = E[Δ_adv(x; f)]. DeepFool's paper, which finds such
 changes, divides each by the length of its picture, so that different pictures can be compared. Here f is the score less the threshold, and
-both are told.
+the table has both measures.
 
 The detector {name}, {method} at {size} px, was fitted on {fitted_on}; the {n:,} pictures are of {title}. Grey levels run from 0, black, to
-1, white, and lengths are roots of sums of squares over them. The report's change may be any; *in range* it is cut, step by step, to what
-can be a picture. *Largest* is the pixel that changes most, of 255 levels, on average. *In 8 bits* is the share of pictures that are still
-across when they are cut to the range and rounded to 256 levels. *Random* is the share that crosses by a change as long in a random
-direction.
+1, white. Lengths are roots of sums of squares over grey levels. The report allows any change.
+
+- *In range*: the change is cut, step by step, to what can be a picture.
+- *Largest*: how much the pixel that changes most changes, of 255 levels, on average.
+- *In 8 bits*: the share of pictures that are still across when they are cut to the range and rounded to 256 levels.
+- *Random*: the share that crosses by an equally long change in a random direction.
 """
 
 
