@@ -16,11 +16,13 @@ Truth = Callable[[Tensor], Tensor]  # of the pictures of these indices (B,) a tr
 
 
 class Duel(Protocol):
-    """Settings of a game with a discriminator: labels drawn for a picture, how rewards move scores, τ at first and at last,
-    and whether Adam forgets pretraining."""
+    """Settings of a game with a discriminator: labels drawn for a picture, ε of the discriminator's, how rewards move scores, τ at first
+    and at last, and whether Adam forgets pretraining."""
 
     @property
     def samples(self) -> int: ...
+    @property
+    def explore(self) -> float: ...
     @property
     def estimator(self) -> Estimator: ...
     @property
@@ -59,7 +61,7 @@ def kdgan(c: Player, t: Player, d: Player, sights: Sights, truth: Truth, turns: 
         if who == "all":  # l. 1
             l = {"c": classification(c(x), y), "t": classification(t(x), y), "d": discrimination(d(x), y)}
         elif who == "d":  # l. 3-6
-            l = {"d": detection(d(x), y, [(a.alpha, c.still(*now)), (1 - a.alpha, t.still(*now))], a.samples)}
+            l = {"d": detection(d(x), y, [(a.alpha, c.still(*now)), (1 - a.alpha, t.still(*now))], a.samples, a.explore)}
         elif who == "t":  # l. 7-9
             f = t(x)
             l = {"t": (1 - a.alpha) * adversarial(f, d.still(*now)) + a.gamma * distillation(f, c.still(*now), a.distance)}
@@ -81,7 +83,7 @@ def nagan(c: Player, d: Player, sights: Sights, truth: Truth, turns: Turns, a: D
         if who == "all":
             l = {"c": classification(c(x), y), "d": discrimination(d(x), y)}
         elif who == "d":
-            l = {"d": detection(d(x), y, [(1.0, c.still(*now))], a.samples)}
+            l = {"d": detection(d(x), y, [(1.0, c.still(*now))], a.samples, a.explore)}
         else:
             l = {"c": adversarial(c(x), d.still(*now))}
         play(playing, l, run, step)

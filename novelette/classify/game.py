@@ -183,7 +183,7 @@ def discrimination(g: Tensor, y: Tensor) -> Tensor:
 
     -log p_d(x, y) - ⟨log(1 - p_d(x, y′))⟩ over the K - 1 labels y′ ≠ y
     """
-    others = log_made(g, torch.arange(g.shape[1], device=g.device)[:, None].expand(-1, len(g))).sum(0) - log_made(g, y)
+    others = log_made(g, every_label(g)).sum(0) - log_made(g, y)
     return -log_true(g, y) - others / (g.shape[1] - 1)
 
 
@@ -204,14 +204,21 @@ def persuasion(scores: Tensor, g: Tensor, *, temperature: float, samples: int, e
     return (log_q(scores, drawn, temperature, estimator) * r).mean(0)
 
 
-def detection(g: Tensor, y: Tensor, made: list[tuple[float, Tensor]], samples: int) -> Tensor:
+def detection(g: Tensor, y: Tensor, made: list[tuple[float, Tensor]], samples: int, explore: float = 0.0) -> Tensor:
     """The discriminator's loss: true labels against those that the others draw, (B,) (Alg. 1, l. 6).
 
-        -log p_d(x, y) - Σ w ⟨log(1 - p_d(x, z))⟩
+        -log p_d(x, y) - (1 - ε) Σ w ⟨log(1 - p_d(x, z))⟩ - ε ⟨log(1 - p_d(x, y′))⟩ over all labels y′
 
     Args: g: (B, K).   y: (B,).   made: weight and scores (B, K) of each player that draws labels.
+        explore: ε, the share of the made labels that are every label alike. In the paper it is 0, and nothing then holds down the score
+            of a label that nobody draws, to which a player that follows the rewards may turn.
     """
     l = -log_true(g, y)
     for weight, scores in made:
-        l = l - weight * log_made(g, draw(scores, samples).z).mean(0)
-    return l
+        l = l - (1 - explore) * weight * log_made(g, draw(scores, samples).z).mean(0)
+    return l - explore * log_made(g, every_label(g)).mean(0)
+
+
+def every_label(g: Tensor) -> Tensor:
+    """Each of the K labels for each of B pictures, for scores g (B, K): (K, B) int64."""
+    return torch.arange(g.shape[1], device=g.device)[:, None].expand(-1, len(g))

@@ -50,10 +50,14 @@ class WithTeacher(Phased, Recipe, frozen=True, extra="forbid"):
 class Rewards(Phased, frozen=True, extra="forbid"):
     """How players that draw labels learn from what a discriminator says of them.
 
-    Deviation: the paper's rewards have no baseline (docs/classify.md tells why ours have).
+    Deviation: the paper's rewards have no baseline, and its discriminator sees no labels but true and drawn ones (docs/classify.md tells
+        why ours may).
     """
 
     samples: int = setting(25, "labels that a player draws for a picture", ge=2, le=10_000)
+    explore: float = setting(
+        0.0, "share of the labels that the discriminator takes for made ones which is every label alike; 0 in the paper", ge=0, lt=1
+    )
     baseline: bool = setting(
         True, "take from a reward the mean of those of the picture's other draws; off: the paper's rewards as they are"
     )

@@ -86,7 +86,8 @@ def test_gumbel_max_with_rewards_as_they_are_ends_too_certain_and_collapses_wher
 
 
 H, F, G = torch.tensor([[0.3, -1.0, 0.8]]), torch.tensor([[-0.4, 0.2, 1.5]]), torch.tensor([[1.0, -0.5, -2.0]])
-ONE_ROUND = {"batch_size": MANY, "epochs": 1, "passes_d": 1, "passes_c": 1, "samples": 4}
+EXPLORE = 0.3
+ONE_ROUND = {"batch_size": MANY, "epochs": 1, "passes_d": 1, "passes_c": 1, "samples": 4, "explore": EXPLORE}
 DRAWS = {"temperature": 1.0, "samples": 4, "estimator": "categorical", "baseline": True}
 
 
@@ -114,7 +115,7 @@ def again(state: Tensor, work, *scores, **given):
 
 
 def detected(g: Tensor, *made: Tensor, weights: tuple[float, ...]) -> Tensor:
-    return detection(g, torch.ones(MANY, dtype=torch.long), list(zip(weights, made, strict=True)), 4)
+    return detection(g, torch.ones(MANY, dtype=torch.long), list(zip(weights, made, strict=True)), 4, EXPLORE)
 
 
 def test_kdgans_losses_by_hand(monkeypatch):

@@ -66,6 +66,14 @@ def test_detection_by_hand():
     assert got.item() == pytest.approx(-math.log(0.5) - 0.25 * math.log(0.25) - 0.75 * math.log(0.5))
 
 
+def test_a_discriminator_that_explores_is_shown_every_label_alike():
+    g, y, certain = torch.tensor([[0.5, -1.0, 2.0]]), torch.tensor([0]), torch.tensor([[0.0, 50.0, 0.0]])
+    got = detection(g, y, [(1.0, certain)], 7, explore=0.3)
+    p = torch.sigmoid(g)[0]
+    by_hand = -math.log(p[0]) - 0.7 * math.log(1 - p[1]) - 0.3 * sum(math.log(1 - each) for each in p) / 3
+    assert got.item() == pytest.approx(by_hand, rel=1e-5)
+
+
 def test_discrimination_by_hand():
     g, y = torch.tensor([[0.0, math.log(3), -math.log(3)]]), torch.tensor([1])  # p_d: ½, ¾, ¼
     assert discrimination(g, y).item() == pytest.approx(-math.log(0.75) - (math.log(0.5) + math.log(0.75)) / 2)
