@@ -28,18 +28,22 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """What the student does not take over from its teacher (latent size, pipeline, normalization, the weights of its own losses)."""
 
     widths: Widths = setting((2,), "the student's channels of each downsampling block, or one number u for u, 2u, 4u, ...")
-    progressive: Progressive = setting("2-3", "two steps: structure 2, then 3 or 4")
-    structure: Literal[0, 1, 2, 3, 4] = setting(0, "one structure alone from a random student; 0 means that --progressive counts")
-    steps: int = setting(6_000, "updates in each of the two steps, or of the one structure", ge=1, le=100_000_000)
-    epochs: int = setting(0, "passes over the pictures in each step, instead of --steps; 0 means that --steps counts", ge=0, le=100_000)
-    batch_size: int = setting(8, "pictures an update", ge=1, le=4096)
-    learning_rate: float = setting(0.002, "Adam's step size, of the student", gt=0, le=1)
-    teacher_learning_rate: float = setting(0.00002, "Adam's step size, of a teacher that trains along", gt=0, le=1)
-    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over each step: to zero on a cosine, or constant")
-    w_1: float = setting(10.0, "weight of K_1, between the first latents", ge=0, le=1e4)
-    w_x: float = setting(1.0, "weight of K_x, between the reconstructions", ge=0, le=1e4)
-    w_2: float = setting(10.0, "weight of K_2, between the second latents", ge=0, le=1e4)
-    teacher_follows: bool = setting(False, "K_l moves a teacher that trains, too")
+    progressive: Progressive = setting("2-3", "two distillation steps: structure 2, then structure 3 or 4")
+    structure: Literal[0, 1, 2, 3, 4] = setting(0, "one structure alone, from a random student; 0 means that --progressive counts")
+    steps: int = setting(6_000, "updates in each of the two distillation steps, or in the one of --structure", ge=1, le=100_000_000)
+    epochs: int = setting(
+        0, "passes over the pictures in each distillation step, instead of --steps; 0 means that --steps counts", ge=0, le=100_000
+    )
+    batch_size: int = setting(8, "pictures per update", ge=1, le=4096)
+    learning_rate: float = setting(0.002, "Adam's step size for the student", gt=0, le=1)
+    teacher_learning_rate: float = setting(0.00002, "Adam's step size for the teacher, where a structure trains it too", gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = setting(
+        "cosine", "learning rate over each distillation step: falling to zero on a cosine, or constant"
+    )
+    w_1: float = setting(10.0, "weight of K_1, which compares the first latents", ge=0, le=1e4)
+    w_x: float = setting(1.0, "weight of K_x, which compares the reconstructions", ge=0, le=1e4)
+    w_2: float = setting(10.0, "weight of K_2, which compares the second latents", ge=0, le=1e4)
+    teacher_follows: bool = setting(False, "K_l also moves the teacher, where a structure trains it")
 
     def structures(self) -> tuple[int, ...]:
         """The structures to go through."""

@@ -36,15 +36,29 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     widths: Widths = setting((16, 32, 64), "the student's channels of each downsampling block, or one number u for u, 2u, 4u, ...")
     latent: int = setting(128, "size of the student's latent vectors", ge=1, le=4096)
-    steps: int = setting(4_000, "updates", ge=1, le=100_000_000)
+    steps: int = setting(4_000, "training updates", ge=1, le=100_000_000)
     epochs: int = setting(0, "passes over the pictures, instead of --steps; 0 means that --steps counts", ge=0, le=100_000)
-    batch_size: int = setting(8, "normal pictures an update, and as many made from them", ge=2, le=4096)
+    batch_size: int = setting(8, "normal pictures per update, with as many made from them", ge=2, le=4096)
     learning_rate: float = setting(0.002, "Adam's step size", gt=0, le=1)
-    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
-    boundary: float = setting(2.0, "where the teacher is undecided: so many spreads of its training scores above their mean", ge=-10, le=10)
-    softness: float = setting(1.0, "over how many of these spreads it changes its mind", gt=0, le=100)
-    w_x: float = setting(1.0, "weight of K_x, between the reconstructions, or the pictures where the teacher has none", ge=0, le=1e4)
-    w_f: float = setting(3.0, "weight of K_f: the student's latents tell what the teacher sees, where that is feature-knn", ge=0, le=1e4)
+    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: falling to zero on a cosine, or constant")
+    boundary: float = setting(
+        2.0, "where the teacher is undecided, in standard deviations above the mean of its training scores", ge=-10, le=10
+    )
+    softness: float = setting(
+        1.0,
+        "width of the change from normal to novel around --boundary, in standard deviations of the teacher's training scores",
+        gt=0,
+        le=100,
+    )
+    w_x: float = setting(
+        1.0,
+        "weight of K_x: the student's reconstructions against the teacher's, or against the pictures where the teacher has none",
+        ge=0,
+        le=1e4,
+    )
+    w_f: float = setting(
+        3.0, "weight of K_f: the student's latents predict what the teacher sees; only for a feature-knn teacher", ge=0, le=1e4
+    )
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""

@@ -29,14 +29,14 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     widths: Widths = setting((8,), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
     latent: int = setting(64, "size of the latent vectors", ge=1, le=4096)
     steps: int = setting(6_000, "updates of generator and discriminator", ge=1, le=100_000_000)
-    batch_size: int = setting(32, "pictures an update", ge=1, le=4096)
-    learning_rate: float = setting(1e-3, "Adam's step size, of generator and discriminator", gt=0, le=1)
-    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
+    batch_size: int = setting(32, "pictures per update", ge=1, le=4096)
+    learning_rate: float = setting(1e-3, "Adam's step size for generator and discriminator", gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: falling to zero on a cosine, or constant")
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean, in training and in the searches", ge=0, lt=1)
-    starts: int = setting(16, "n_seed, latents at which a search for a picture begins", ge=1, le=1024)
-    search_steps: int = setting(10, "k, of each search", ge=1, le=100_000)
-    search_rate: float = setting(0.25, "γ, Adam's step size in the search, of the latents", gt=0, le=10)
-    weights_rate: float = setting(5e-5, "γ_θ, Adam's step size in the search, of each copy of the generator's weights", ge=0, le=1)
+    starts: int = setting(16, "n_seed, how many latents a picture is searched from", ge=1, le=1024)
+    search_steps: int = setting(10, "k, steps of each search", ge=1, le=100_000)
+    search_rate: float = setting(0.25, "γ, Adam's step size for the latents in a search", gt=0, le=10)
+    weights_rate: float = setting(5e-5, "γ_θ, Adam's step size for each copy of the generator's weights in a search", ge=0, le=1)
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""

@@ -28,15 +28,15 @@ PAPER = (
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Plain, denoising or contractive, or both."""
 
-    hidden: int = setting(64, "numbers of the code", ge=1, le=8192)
+    hidden: int = setting(64, "how many numbers the code has", ge=1, le=8192)
     denoising: float = setting(
-        0.0, "standard deviation of Gaussian noise on what is encoded in training; pixels go from -1 to 1", ge=0, le=10
+        0.0, "standard deviation of the Gaussian noise on pictures that are encoded in training; pixels go from -1 to 1", ge=0, le=10
     )
     contractive: float = setting(0.0, "weight of the squared norm of the code's derivative ‖∂h/∂x‖²", ge=0, le=1e4)
-    steps: int = setting(2_000, "updates", ge=1, le=100_000_000)
-    batch_size: int = setting(64, "pictures an update", ge=1, le=4096)
+    steps: int = setting(2_000, "training updates", ge=1, le=100_000_000)
+    batch_size: int = setting(64, "pictures per update", ge=1, le=4096)
     learning_rate: float = setting(2e-3, "Adam's step size", gt=0, le=1)
-    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
+    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: falling to zero on a cosine, or constant")
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""

@@ -22,9 +22,11 @@ COUNTED = 256  # images at a time
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Chosen on held-out training pictures of MNIST and Fashion-MNIST."""
 
-    levels: int = setting(2, "grey levels that are told apart", ge=2, le=256)
-    prior_count: float = setting(0.5, "α of the Dirichlet prior: pictures' worth of each level, seen before any picture", gt=0, le=1000)
-    novel_prior: float = setting(0.5, "c, how likely a picture is novel before it is looked at: moves all scores alike", gt=0, lt=1)
+    levels: int = setting(2, "how many grey levels are distinguished", ge=2, le=256)
+    prior_count: float = setting(
+        0.5, "α of the Dirichlet prior: in how many pictures each level counts as seen before training", gt=0, le=1000
+    )
+    novel_prior: float = setting(0.5, "c, how likely a picture is novel before it is looked at; it moves all scores alike", gt=0, lt=1)
 
 
 TINY = Config()

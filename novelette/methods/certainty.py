@@ -31,17 +31,20 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """A narrow all-convolutional net on the classes' labels: those of a named set, or a folder's subfolders."""
 
     reading: Literal["plain", "dropout", "noise", "gradient"] = setting(
-        "dropout", "one prediction; the mean prediction under dropout, or under noise; or how steep the prediction is"
+        "dropout", "what is scored: one prediction (plain), the mean of several under dropout or noise, or how steep it is (gradient)"
     )
-    passes: int = setting(20, "predictions that a mean is of", ge=1, le=1000)
+    passes: int = setting(20, "predictions in the mean, with --reading dropout or noise", ge=1, le=1000)
     dropped: float = setting(
-        0.2, "of what the two strided convolutions leave, in training and in each pass; of the image two fifths of it", gt=0, le=0.9
+        0.2,
+        "share that dropout removes after each strided convolution, in training and in each pass; two fifths of it from the image",
+        gt=0,
+        le=0.9,
     )
     noise: float = setting(0.3, "standard deviation of the noise on pixels in [-1, 1], with --reading noise", gt=0, le=10)
     width: int = setting(16, "channels of the first block; the other two have twice as many", ge=1, le=1024)
-    steps: int = setting(1_500, "updates", ge=1, le=100_000_000)
-    batch_size: int = setting(32, "pictures an update", ge=2, le=4096)
-    learning_rate: float = setting(3e-3, "Adam's step size, to zero on a cosine", gt=0, le=1)
+    steps: int = setting(1_500, "training updates", ge=1, le=100_000_000)
+    batch_size: int = setting(32, "pictures per update", ge=2, le=4096)
+    learning_rate: float = setting(3e-3, "Adam's step size at first; it falls to zero on a cosine", gt=0, le=1)
 
     @property
     def dropouts(self) -> tuple[float, float, float]:

@@ -26,13 +26,13 @@ PAPER = "a technical report on deep learning for novelty detection, 2.5; Doersch
 class Config(BaseModel, frozen=True, extra="forbid"):
     """A network of three layers that sees one neighbourhood at a time."""
 
-    predict: Literal["patch", "surroundings"] = setting("patch", "the patch from its surroundings, or the reverse")
+    predict: Literal["patch", "surroundings"] = setting("patch", "what is predicted: the patch from its surroundings, or the reverse")
     patch: Literal[1, 2, 4, 8, 16] = setting(8, "side of a patch, px")
     ring: int = setting(1, "how many patches the surroundings reach in each direction", ge=1, le=4)
     width: int = setting(512, "units of the two hidden layers", ge=1, le=4096)
-    steps: int = setting(2_000, "updates", ge=1, le=100_000_000)
-    batch_size: int = setting(16, "pictures an update", ge=1, le=4096)
-    learning_rate: float = setting(1e-3, "Adam's step size, to zero on a cosine", gt=0, le=1)
+    steps: int = setting(2_000, "training updates", ge=1, le=100_000_000)
+    batch_size: int = setting(16, "pictures per update", ge=1, le=4096)
+    learning_rate: float = setting(1e-3, "Adam's step size at first; it falls to zero on a cosine", gt=0, le=1)
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""

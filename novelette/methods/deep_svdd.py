@@ -36,18 +36,20 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """The paper's network for MNIST, and a length for a small machine; `--widths 32-64-128 --latent 128` is its network for CIFAR-10."""
 
     objective: Literal["one-class", "soft-boundary"] = setting(
-        "one-class", "pull all pictures to the centre, or those outside of the radius"
+        "one-class", "pull all pictures to the centre, or only those outside the radius"
     )
-    nu: float = setting(0.1, "ν: with --objective soft-boundary, the share of training pictures outside", gt=0, lt=1)
+    nu: float = setting(0.1, "ν, the share of training pictures outside the radius, with --objective soft-boundary", gt=0, lt=1)
     widths: Widths = setting((8, 4), "channels of each convolution, each of which halves the picture")
-    latent: int = setting(32, "size of the vectors", ge=16, le=4096, multiple_of=16)
-    pretraining: int = setting(1_000, "updates as an autoencoder, before the centre is taken", ge=0, le=100_000_000)
-    steps: int = setting(1_000, "updates towards the centre", ge=1, le=100_000_000)
-    warm_up: float = setting(0.1, "share of these updates before the radius follows, with --objective soft-boundary", ge=0, le=1)
-    batch_size: int = setting(64, "pictures an update", ge=2, le=4096)
-    learning_rate: float = setting(1e-3, "Adam's step size at the start of either part, which ends at zero on a cosine", gt=0, le=1)
-    pretraining_decay: float = setting(5e-4, "weight decay as an autoencoder, in Adam's gradient", ge=0, le=1)
-    weight_decay: float = setting(5e-7, "weight decay towards the centre, in Adam's gradient", ge=0, le=1)
+    latent: int = setting(32, "size of the vectors, a multiple of 16", ge=16, le=4096, multiple_of=16)
+    pretraining: int = setting(1_000, "updates as an autoencoder, before the centre is placed", ge=0, le=100_000_000)
+    steps: int = setting(1_000, "updates that pull pictures to the centre", ge=1, le=100_000_000)
+    warm_up: float = setting(0.1, "share of --steps for which the radius stays 0, with --objective soft-boundary", ge=0, le=1)
+    batch_size: int = setting(64, "pictures per update", ge=2, le=4096)
+    learning_rate: float = setting(
+        1e-3, "Adam's step size at the start of --pretraining and of --steps; it falls to zero on a cosine in each", gt=0, le=1
+    )
+    pretraining_decay: float = setting(5e-4, "weight decay in --pretraining, as part of Adam's gradient", ge=0, le=1)
+    weight_decay: float = setting(5e-7, "weight decay in --steps, as part of Adam's gradient", ge=0, le=1)
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""

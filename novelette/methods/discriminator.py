@@ -34,26 +34,26 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """A plain GAN, with the report's remedies to choose from."""
 
     novelties: Literal["gaussian", "density", "learned"] = setting(
-        "learned", "noise, draws from a Gaussian density fitted to the pictures, or what a generator learns to make"
+        "learned", "the made-up novelties: noise, draws from a Gaussian density fitted to the pictures, or what a generator learns to make"
     )
     noise: float = setting(1.0, "standard deviation of the noise on pixels in [-1, 1], with --novelties gaussian", gt=0, le=10)
-    discriminator: Kind = setting("convolutional", "the kind of network; dropout is plain, of dense layers, with dropout")
-    width: int = setting(16, "channels of the first block, of both players; dense layers have 16 times as many units", ge=1, le=1024)
-    latent: int = setting(64, "numbers that a picture is made from", ge=1, le=4096)
+    discriminator: Kind = setting("convolutional", "the discriminator's network; plain has dense layers, and dropout is plain with dropout")
+    width: int = setting(16, "channels of the first block of both players; dense layers have 16 times as many units", ge=1, le=1024)
+    latent: int = setting(64, "how many numbers the generator makes a picture from", ge=1, le=4096)
     steps: int = setting(2_000, "updates of the generator", ge=1, le=100_000_000)
-    critic_steps: int = setting(1, "k, updates of the discriminator before each", ge=1, le=100)
-    batch_size: int = setting(32, "pictures an update", ge=2, le=4096)
-    learning_rate: float = setting(5e-4, "Adam's step size, of both players", gt=0, le=1)
+    critic_steps: int = setting(1, "k, updates of the discriminator before each of the generator", ge=1, le=100)
+    batch_size: int = setting(32, "pictures per update", ge=2, le=4096)
+    learning_rate: float = setting(5e-4, "Adam's step size for both players", gt=0, le=1)
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean", ge=0, lt=1)
-    control: Control = setting("none", "couples the learning rates to the losses")
-    clip: float = setting(0.0, "longest gradient that a step takes, longer ones are scaled down; 0: any", ge=0, le=1e6)
+    control: Control = setting("none", "how the learning rates are coupled to the losses")
+    clip: float = setting(0.0, "longest gradient that a step takes; longer ones are scaled down to it; 0: no limit", ge=0, le=1e6)
     bound: float = setting(0.0, "ε: probabilities are kept in [ε, 1 - ε]", ge=0, lt=0.5)
     minibatch: bool = setting(False, "the discriminator sees how much its batch varies")
     autoencoder: Literal["none", "initial", "joint"] = setting(
-        "none", "the generator is first an autoencoder's decoder, and stays one with joint (an adversarial autoencoder)"
+        "none", "the generator is first an autoencoder's decoder, and with joint it stays one (an adversarial autoencoder)"
     )
     autoencoder_steps: int = setting(500, "updates of the autoencoder alone, before the game", ge=0, le=100_000_000)
-    collapse: Literal["stop", "warn"] = setting("stop", "what to do when the generator makes one picture only, or a loss explodes")
+    collapse: Literal["stop", "warn"] = setting("stop", "what to do when the generator makes only one picture, or a loss explodes")
 
     @model_validator(mode="after")
     def _generator_is_there(self) -> "Config":

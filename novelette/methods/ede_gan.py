@@ -41,31 +41,38 @@ REDRAW_BELOW = 1e-5  # GANomaly draws D anew when its loss falls under this: it 
 class Config(BaseModel, frozen=True, extra="forbid"):
     """The recipe that we measured to be good for its cost on two cores; `paper()` is the papers' own."""
 
-    pipeline: Literal["ede", "ed-hat", "ed"] = setting("ede", "encoder-decoder-encoder, the same scored by image, or encoder-decoder")
+    pipeline: Literal["ede", "ed-hat", "ed"] = setting(
+        "ede", "encoder-decoder-encoder (ede), the same scored by image (ed-hat), or encoder-decoder (ed)"
+    )
     widths: Widths = setting((4,), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
     latent: int = setting(256, "size of the latent vectors", ge=1, le=4096)
     norm: Literal["image", "batch"] = setting("image", "normalize each image by itself, or by its batch (BatchNorm)")
     norm_first: bool = setting(True, "normalization after the first convolution too, as in the papers' table (GANomaly's code has none)")
     statistics: Literal["batch", "running"] = setting(
-        "batch", "with --norm batch, what a score is normalized by: its batch, or training's average"
+        "batch", "what a score is normalized by, with --norm batch: its batch, or training's average"
     )
-    steps: int = setting(12_000, "generator and discriminator updates", ge=1, le=100_000_000)
+    steps: int = setting(12_000, "updates of generator and discriminator", ge=1, le=100_000_000)
     epochs: int = setting(0, "passes over the pictures, instead of --steps; 0 means that --steps counts", ge=0, le=100_000)
-    batch_size: int = setting(8, "pictures an update", ge=1, le=4096)
-    learning_rate: float = setting(0.002, "Adam's step size, of G and of D", gt=0, le=1)
-    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
-    average: float = setting(0.0, "decay of the running average of G's weights, which is what scores; 0: the last weights do", ge=0, lt=1)
-    shift: int = setting(0, "training pictures are moved by up to so much, at random, their edges drawn out", unit="px", ge=0, le=64)
+    batch_size: int = setting(8, "pictures per update", ge=1, le=4096)
+    learning_rate: float = setting(0.002, "Adam's step size for G and for D", gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: falling to zero on a cosine, or constant")
+    average: float = setting(
+        0.0, "decay of the running average of G's weights, which gives the scores; 0: the last weights give them", ge=0, lt=1
+    )
+    shift: int = setting(
+        0, "largest random shift of training pictures each way; their edges are repeated to fill the gap", unit="px", ge=0, le=64
+    )
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean", ge=0, lt=1)
     beta2: float = setting(0.99, "Adam's decay of the gradient's square", ge=0, lt=1)
     w_con: float = setting(10.0, "weight of the image reconstruction loss", ge=0, le=1e4)
     w_enc: float = setting(1.0, "weight of the latent reconstruction loss", ge=0, le=1e4)
     w_adv: float = setting(1.0, "weight of the feature matching loss", ge=0, le=1e4)
     w_turned: float = setting(
-        0.0, "weight of the contrast with turned copies: for pictures whose upright is known, with --pipeline ede", ge=0, le=1e4
+        0.0, "weight of the contrast with turned copies, for pictures with a known upright; needs --pipeline ede", ge=0, le=1e4
     )
     distance: Literal["mahalanobis", "euclidean"] = setting(
-        "mahalanobis", "of z and ẑ, with --pipeline ede: in units of their spread on the training pictures, or plain as in the papers"
+        "mahalanobis",
+        "distance of z and ẑ, with --pipeline ede: in units of their spread on the training pictures, or plain as in the papers",
     )
 
     @model_validator(mode="after")

@@ -29,13 +29,13 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     widths: Widths = setting((8,), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
     latent: int = setting(64, "size of the latent vectors", ge=1, le=4096)
-    units: int = setting(128, "of the discriminator's layers that see codes, and codes beside pictures", ge=1, le=4096)
+    units: int = setting(128, "units of the discriminator's layers that see codes, alone or beside pictures", ge=1, le=4096)
     steps: int = setting(4_000, "updates of all networks", ge=1, le=100_000_000)
-    batch_size: int = setting(32, "pictures an update", ge=1, le=4096)
-    learning_rate: float = setting(1e-3, "Adam's step size, of all networks", gt=0, le=1)
-    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
+    batch_size: int = setting(32, "pictures per update", ge=1, le=4096)
+    learning_rate: float = setting(1e-3, "Adam's step size for all networks", gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: falling to zero on a cosine, or constant")
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean", ge=0, lt=1)
-    alpha: float = setting(0.9, "α, weight of the pixels' difference in the score; the features' has 1 - α", ge=0, le=1)
+    alpha: float = setting(0.9, "α, weight of the difference in pixels in the score; the difference in features has 1 - α", ge=0, le=1)
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""

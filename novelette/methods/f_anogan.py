@@ -30,16 +30,18 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     widths: Widths = setting((8,), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
     latent: int = setting(64, "size of the latent vectors", ge=1, le=4096)
     steps: int = setting(1_000, "updates of the generator", ge=1, le=100_000_000)
-    encoder_steps: int = setting(2_000, "updates of the encoder, after them", ge=1, le=100_000_000)
-    batch_size: int = setting(32, "pictures an update", ge=1, le=4096)
+    encoder_steps: int = setting(2_000, "updates of the encoder, after those of the generator", ge=1, le=100_000_000)
+    batch_size: int = setting(32, "pictures per update", ge=1, le=4096)
     critic_rounds: int = setting(3, "updates of the critic before each of the generator", ge=1, le=100)
-    learning_rate: float = setting(1e-3, "Adam's step size, of generator and critic", gt=0, le=1)
-    encoder_rate: float = setting(1e-3, "Adam's step size, of the encoder", gt=0, le=1)
-    schedule: Literal["cosine", "constant"] = setting("cosine", "both learning rates over their steps: to zero on a cosine, or constant")
+    learning_rate: float = setting(1e-3, "Adam's step size for generator and critic", gt=0, le=1)
+    encoder_rate: float = setting(1e-3, "Adam's step size for the encoder", gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = setting(
+        "cosine", "both learning rates over their steps: falling to zero on a cosine, or constant"
+    )
     beta1: float = setting(0.0, "Adam's decay of the gradient's mean", ge=0, lt=1)
     beta2: float = setting(0.9, "Adam's decay of the gradient's square", ge=0, lt=1)
     penalty: float = setting(10.0, "weight of the gradient penalty", ge=0, le=1e4)
-    kappa: float = setting(1.0, "weight of the difference of features, in the encoder's loss and in the score", ge=0, le=1e4)
+    kappa: float = setting(1.0, "weight of the difference in features, in the encoder's loss and in the score", ge=0, le=1e4)
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""

@@ -26,10 +26,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """Chosen on held-out training pictures of CIFAR-10; the detector keeps a vector of features of every training picture."""
 
     network: Name = setting("mobilenet-0.25", "the pretrained network")
-    layer: str = setting("block-13", "of the network: conv1, block-1 to block-13 (of mobilenet-1.0 to block-12), or relu1_1 to relu5_4")
-    side: int = setting(128, "images are scaled to so many pixels for the network; 0: they stay as they are", unit="px", ge=0, le=1024)
+    layer: str = setting("block-13", "layer of the network: conv1, block-1 to block-13 (block-12 for mobilenet-1.0), or relu1_1 to relu5_4")
+    side: int = setting(128, "side to which images are scaled for the network; 0: they stay as they are", unit="px", ge=0, le=1024)
     k: int = setting(5, "how many nearest training pictures count", ge=1, le=1000)
-    perceptual_weights: str = setting("", "a weight file of the network, where it is in no data root", exclude=True)
+    perceptual_weights: str = setting("", "a file with the network's weights, where no data root has it", exclude=True)
 
     _layer = model_validator(mode="after")(with_its_layer)
 

@@ -21,10 +21,12 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """Chosen on held-out training pictures; the detector keeps vectors of all training pictures."""
 
     bandwidth: float = setting(
-        0.0, "standard deviation of the kernel; 0: under which left out training pictures are likeliest", ge=0, le=1e4
+        0.0, "standard deviation of the kernel; 0: the one under which left-out training pictures are likeliest", ge=0, le=1e4
     )
     variance: float = setting(0.95, "share of the variance that the principal components explain; 1: all pixels", gt=0, le=1)
-    contrast: Contrast = setting("l2", "each picture less its mean, scaled to length 1 (l2) or mean size 1 (l1), or as it is (none)")
+    contrast: Contrast = setting(
+        "l2", "each picture less its mean is scaled to length 1 (l2) or mean size 1 (l1), or stays as it is (none)"
+    )
 
 
 TINY = Config()

@@ -26,7 +26,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     k: int = setting(5, "how many nearest training pictures count", ge=1, le=1000)
     metric: Literal["cosine", "euclidean"] = setting(
-        "cosine", "distance between unit vectors of pixels less the picture's own mean, or between the pixels"
+        "cosine", "distance between unit vectors of the pixels less their mean (cosine), or between the pixels themselves (euclidean)"
     )
     reduce: Literal["mean", "sum", "kth"] = setting(
         "mean", "the score is the mean or the sum of the k nearest distances, or the k-th distance"

@@ -36,15 +36,15 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """Chosen on held-out training pictures of MNIST's 5 and 8."""
 
     widths: Widths = setting((8,), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
-    latent: int = setting(16, "numbers of a code", ge=1, le=1024)
-    bins: int = setting(50, "B: bins of the histogram of each number", ge=2, le=1000)
-    hidden: int = setting(8, "numbers that each hidden layer of the density has for each number of the code", ge=1, le=256)
+    latent: int = setting(16, "how many numbers a code has", ge=1, le=1024)
+    bins: int = setting(50, "B, bins of the histogram of each number in a code", ge=2, le=1000)
+    hidden: int = setting(8, "units of each hidden layer of the density, for each number in a code", ge=1, le=256)
     layers: int = setting(2, "hidden layers of the density", ge=1, le=8)
-    w_density: float = setting(0.5, "λ: weight of -log p(z) beside the squared error, of pixels from 0 to 1", ge=0, le=1e4)
-    steps: int = setting(2_000, "updates", ge=1, le=100_000_000)
-    batch_size: int = setting(32, "pictures an update", ge=1, le=4096)
+    w_density: float = setting(0.5, "λ, weight of -log p(z) beside the squared error, with pixels from 0 to 1", ge=0, le=1e4)
+    steps: int = setting(2_000, "training updates", ge=1, le=100_000_000)
+    batch_size: int = setting(32, "pictures per update", ge=1, le=4096)
     learning_rate: float = setting(3e-3, "Adam's step size", gt=0, le=1)
-    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
+    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: falling to zero on a cosine, or constant")
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""

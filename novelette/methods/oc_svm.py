@@ -23,10 +23,14 @@ CACHE_MB = 500  # of kernel values in scikit-learn
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Chosen on held-out training pictures; the detector keeps the vectors of the support vectors."""
 
-    nu: float = setting(0.1, "ν: at most so many training pictures lie outside, and at least so many are support vectors", gt=0, lt=1)
+    nu: float = setting(
+        0.1, "ν: at most this share of training pictures lies outside, and at least this share are support vectors", gt=0, lt=1
+    )
     gamma: float = setting(16.0, "γ times the training vectors' total variance; 1 is scikit-learn's `scale`", gt=0, le=1e4)
     variance: float = setting(0.95, "share of the variance that the principal components explain; 1: all pixels", gt=0, le=1)
-    contrast: Contrast = setting("l2", "each picture less its mean, scaled to length 1 (l2) or mean size 1 (l1), or as it is (none)")
+    contrast: Contrast = setting(
+        "l2", "each picture less its mean is scaled to length 1 (l2) or mean size 1 (l1), or stays as it is (none)"
+    )
 
 
 TINY = Config()

@@ -30,18 +30,16 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     widths: Widths = setting((8,), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
     latent: int = setting(16, "size of the latent vectors", ge=1, le=4096)
     steps: int = setting(3_600, "updates of all networks", ge=1, le=100_000_000)
-    batch_size: int = setting(32, "pictures an update", ge=1, le=4096)
-    learning_rate: float = setting(2e-3, "Adam's step size, of all networks", gt=0, le=1)
-    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
+    batch_size: int = setting(32, "pictures per update", ge=1, le=4096)
+    learning_rate: float = setting(2e-3, "Adam's step size for all networks", gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: falling to zero on a cosine, or constant")
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean", ge=0, lt=1)
-    noise: float = setting(0.14, "standard deviation of what is added to the pictures that are encoded in training", ge=0, le=2)
+    noise: float = setting(0.14, "standard deviation of the noise on pictures that are encoded in training", ge=0, le=2)
     w_rec: float = setting(10.0, "λ, weight of the reconstruction", ge=0, le=1e4)
     w_latent: float = setting(0.4, "weight of the latent discriminator's verdict", ge=0, le=1e4)
     w_visual: float = setting(0.04, "weight of the visual discriminator's verdict", ge=0, le=1e4)
-    mining_steps: int = setting(
-        1, "of the search for latents that are drawn least like normal pictures; 0: none is searched", ge=0, le=1000
-    )
-    mining_rate: float = setting(2.0, "step size of that search", gt=0, le=1e3)
+    mining_steps: int = setting(1, "steps of the search for latents whose pictures look least normal; 0: no search", ge=0, le=1000)
+    mining_rate: float = setting(2.0, "step size of the search that --mining-steps counts", gt=0, le=1e3)
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""

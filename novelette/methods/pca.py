@@ -15,7 +15,9 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """Chosen on held-out training pictures."""
 
     variance: float = setting(0.5, "share of the variance that the principal components explain", gt=0, lt=1)
-    contrast: Contrast = setting("l2", "each picture less its mean, scaled to length 1 (l2) or mean size 1 (l1), or as it is (none)")
+    contrast: Contrast = setting(
+        "l2", "each picture less its mean is scaled to length 1 (l2) or mean size 1 (l1), or stays as it is (none)"
+    )
 
 
 TINY = Config()

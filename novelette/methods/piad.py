@@ -42,36 +42,49 @@ IDLE = {  # settings that count for nothing with another
 class Config(BaseModel, frozen=True, extra="forbid"):
     """The paper's, but for what suits runs of a few thousand steps: the perceptual network and the batch."""
 
-    architecture: Literal["small", "cifar10", "lsun", "celeba"] = setting("small", "Tables 1 to 4 of the supplement, at any size")
-    divide_widths: int = setting(1, "the tables' widths divided by this: smaller networks", ge=1, le=32)
-    loss: Loss = setting(
-        "relative-perceptual-l1", "how unlike a picture and its reconstruction are, in training and as the score; mse takes no network"
+    architecture: Literal["small", "cifar10", "lsun", "celeba"] = setting(
+        "small", "the networks of Tables 1 to 4 of the supplement, for any --size"
     )
-    network: Name = setting("mobilenet-0.25", "the pretrained network that looks at both")
-    layer: str = setting("block-5", "of the network: conv1, block-1 to block-13 (of mobilenet-1.0 to block-12), or relu1_1 to relu5_4")
-    perceptual_weights: str = setting("", "a weight file of the network, where it is in no data root", exclude=True)
-    filter_table: str = setting("", "a file of benchmarks/perceptual_tables.py: mean and spread of each filter", exclude=True)
+    divide_widths: int = setting(1, "what the tables' widths are divided by, for smaller networks", ge=1, le=32)
+    loss: Loss = setting(
+        "relative-perceptual-l1", "how unlike a picture and its reconstruction are, in training and as the score; mse needs no network"
+    )
+    network: Name = setting("mobilenet-0.25", "the pretrained network that sees a picture and its reconstruction")
+    layer: str = setting("block-5", "layer of the network: conv1, block-1 to block-13 (block-12 for mobilenet-1.0), or relu1_1 to relu5_4")
+    perceptual_weights: str = setting("", "a file with the network's weights, where no data root has it", exclude=True)
+    filter_table: str = setting("", "a file with the mean and spread of each filter, made by benchmarks/perceptual_tables.py", exclude=True)
     steps: int = setting(2_500, "updates of encoder and generator", ge=1, le=100_000_000)
-    batch_size: int = setting(16, "pictures an update", ge=2, le=4096)
-    critic_rounds: int = setting(0, "updates of the critics before each; 0: the paper's 2, or 3 for lsun and celeba", ge=0, le=100)
-    critic_rate: float = setting(5e-4, "Adam's step size, of the critics", gt=0, le=1)
-    learning_rate: float = setting(2e-4, "Adam's step size, of encoder and generator (the authors' code: 1e-4)", gt=0, le=1)
-    weight_decay: float = setting(0.0, "of encoder and generator, in Adam's gradient (the authors' code: 1e-8)", ge=0, le=1)
+    batch_size: int = setting(16, "pictures per update", ge=2, le=4096)
+    critic_rounds: int = setting(
+        0, "updates of the critics before each of encoder and generator; 0: the paper's 2, or 3 for lsun and celeba", ge=0, le=100
+    )
+    critic_rate: float = setting(5e-4, "Adam's step size for the critics", gt=0, le=1)
+    learning_rate: float = setting(2e-4, "Adam's step size for encoder and generator (the authors' code: 1e-4)", gt=0, le=1)
+    weight_decay: float = setting(
+        0.0, "weight decay of encoder and generator, as part of Adam's gradient (the authors' code: 1e-8)", ge=0, le=1
+    )
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean", ge=0, lt=1)
     beta2: float = setting(0.99, "Adam's decay of the gradient's square", ge=0, lt=1)
     penalty: float = setting(10.0, "weight of the gradient penalty", ge=0, le=1e4)
     drift: float = setting(0.001, "weight of the square of a critic's answers to true samples", ge=0, le=1e4)
     balance: Literal["gradients", "manual"] = setting(
-        "gradients", "reconstruction is weighed so that its gradients are as large as the adversarial ones, or by --gamma-e and --gamma-g"
+        "gradients",
+        "how the reconstruction is weighted: to make its gradients as large as the adversarial ones, or by --gamma-e and --gamma-g",
     )
     gamma_e: float = setting(10.0, "weight of the reconstruction for the encoder, with --balance manual", ge=0, le=1e6)
     gamma_g: float = setting(100.0, "weight of the reconstruction for the generator, with --balance manual", ge=0, le=1e6)
-    balance_every: int = setting(100, "steps between two measurements of gradients", ge=1, le=1_000_000)
-    balance_norm: Literal["l2", "std"] = setting("l2", "of a layer's gradient: as printed, or the standard deviation, as the authors' code")
-    balance_reduce: Literal["mean", "median"] = setting("mean", "over layers and history: as printed, or as the authors' code")
-    smoothing: float = setting(0.05, "of gradient norms: how much the newest counts", gt=0, le=1)
-    history: int = setting(200, "how many of the last measurements count", ge=1, le=100_000)
-    precision: Precision = setting("float32", "of products in training: float32 or bfloat16, faster where the processor has it (AMX, GPUs)")
+    balance_every: int = setting(100, "steps between two measurements of gradients, with --balance gradients", ge=1, le=1_000_000)
+    balance_norm: Literal["l2", "std"] = setting(
+        "l2", "size of a layer's gradient: its norm, as printed, or its standard deviation, as in the authors' code"
+    )
+    balance_reduce: Literal["mean", "median"] = setting(
+        "mean", "what is taken over layers and history: the mean, as printed, or the median, as in the authors' code"
+    )
+    smoothing: float = setting(0.05, "smoothing of gradient norms: how much the newest counts", gt=0, le=1)
+    history: int = setting(200, "how many of the last measurements of gradients count", ge=1, le=100_000)
+    precision: Precision = setting(
+        "float32", "precision of products in training; bfloat16 is faster where the processor supports it (AMX, GPUs)"
+    )
 
     _layer = model_validator(mode="after")(with_its_layer)
 

@@ -34,14 +34,14 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     widths: Widths = setting((8,), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
     latent: int = setting(64, "channels of the U-Net's innermost pixel", ge=1, le=4096)
     steps: int = setting(4_000, "updates of both networks", ge=1, le=100_000_000)
-    batch_size: int = setting(32, "pictures an update", ge=1, le=4096)
-    learning_rate: float = setting(1e-3, "Adam's step size, of both networks", gt=0, le=1)
-    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
+    batch_size: int = setting(32, "pictures per update", ge=1, le=4096)
+    learning_rate: float = setting(1e-3, "Adam's step size for both networks", gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: falling to zero on a cosine, or constant")
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean", ge=0, lt=1)
     w_adv: float = setting(1.0, "weight of the discriminator's verdict", ge=0, le=1e4)
     w_con: float = setting(40.0, "weight of the image reconstruction loss", ge=0, le=1e4)
-    w_lat: float = setting(1.0, "weight of the features' difference", ge=0, le=1e4)
-    weight: float = setting(0.9, "λ, of the pixels' difference in the score; the features' has 1 - λ", ge=0, le=1)
+    w_lat: float = setting(1.0, "weight of the difference in features", ge=0, le=1e4)
+    weight: float = setting(0.9, "λ, weight of the difference in pixels in the score; the difference in features has 1 - λ", ge=0, le=1)
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""

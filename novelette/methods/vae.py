@@ -28,12 +28,14 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     widths: Widths = setting((8,), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
     latent: int = setting(16, "size of the latent vectors", ge=1, le=4096)
-    noise: float = setting(1.0, "s: standard deviation of the pixels about what is decoded; pixels go from -1 to 1", ge=1e-3, le=10)
-    score: Literal["bound", "reconstruction"] = setting("reconstruction", "the first term of the bound at the mean latent, or the whole")
-    steps: int = setting(2_000, "updates", ge=1, le=100_000_000)
-    batch_size: int = setting(32, "pictures an update", ge=1, le=4096)
+    noise: float = setting(1.0, "s, standard deviation of the pixels around the decoded picture; pixels go from -1 to 1", ge=1e-3, le=10)
+    score: Literal["bound", "reconstruction"] = setting(
+        "reconstruction", "the bound at the mean latent, or its first term alone (reconstruction)"
+    )
+    steps: int = setting(2_000, "training updates", ge=1, le=100_000_000)
+    batch_size: int = setting(32, "pictures per update", ge=1, le=4096)
     learning_rate: float = setting(2e-3, "Adam's step size", gt=0, le=1)
-    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: to zero on a cosine, or constant")
+    schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: falling to zero on a cosine, or constant")
 
     def steps_for(self, n: int) -> int:
         """Updates on `n` pictures."""
