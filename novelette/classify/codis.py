@@ -16,7 +16,7 @@ PAPER = "Anil et al.: Large scale distributed neural network training through on
 class Config(Phased, Recipe, frozen=True, extra="forbid"):
     """Pretraining is the paper's burn-in, in which the two do not listen to each other."""
 
-    peer_weight: float = setting(1.0, "weight of the divergence from the other one's distribution", ge=0, le=1000)
+    peer_weight: float = setting(1.0, "weight of the divergence from the other classifier's distribution", ge=0, le=1000)
 
 
 TINY = Config(**QUICK)

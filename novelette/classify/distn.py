@@ -16,9 +16,11 @@ PAPER = "Hinton, Vinyals, Dean: Distilling the knowledge in a neural network (Ne
 class Config(WithTeacher, frozen=True, extra="forbid"):
     """Temperature and weight are the defaults of the code of KDGAN's authors (docs/classify.md says what they ran)."""
 
-    temperature: float = setting(3.0, "scores are divided by it before the softmax", gt=0, le=1000)
+    temperature: float = setting(3.0, "temperature, by which scores are divided before the softmax", gt=0, le=1000)
     soft_weight: float = setting(0.3, "weight of the teacher's distribution; the labels have the rest", ge=0, le=1)
-    distance: Distance = setting("kl", "from the teacher: Kullback-Leibler divergence, or half the squared distance of their scores (l2)")
+    distance: Distance = setting(
+        "kl", "distance to the teacher: Kullback-Leibler divergence (kl), or half the squared distance of scores (l2)"
+    )
 
 
 TINY = Config(**QUICK)

@@ -23,16 +23,23 @@ class Config(Rewards, WithTeacher, frozen=True, extra="forbid"):
     10,000 batch_size 100 and alpha 0.2.
     """
 
-    passes_d: int = setting(20, "over the pictures in an epoch, of the discriminator", ge=1, le=1000)
-    passes_t: int = setting(10, "of the teacher", ge=0, le=1000)
-    alpha: float = setting(0.1, "part of the classifier's labels in the game; the others are the teacher's", gt=0, lt=1)
+    passes_d: int = setting(20, "the discriminator's passes over the pictures in an epoch", ge=1, le=1000)
+    passes_t: int = setting(10, "the teacher's passes over the pictures in an epoch", ge=0, le=1000)
+    alpha: float = setting(0.1, "share of the classifier's labels in the game; the others are the teacher's", gt=0, lt=1)
     beta: float = setting(2.0, "weight of the classifier's distance to the teacher", ge=0, le=1e6)
     gamma: float = setting(1e-4, "weight of the teacher's distance to the classifier", ge=0, le=1e6)
     label_weight: float = setting(
-        0.0, "weight of true labels in the classifier's loss in the game: 0 in the paper, not in its authors' code", ge=0, le=1e6
+        0.0,
+        "weight of the true labels in the classifier's loss during the game: 0 in the paper, but not in its authors' code",
+        ge=0,
+        le=1e6,
     )
-    distance: Distance = setting("l2", "of two players: half the squared distance of their scores, or Kullback-Leibler divergence")
-    estimator: Estimator = setting("concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (without)")
+    distance: Distance = setting(
+        "l2", "distance between two players: half the squared distance of their scores (l2), or Kullback-Leibler divergence (kl)"
+    )
+    estimator: Estimator = setting(
+        "concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (no relaxation)"
+    )
 
     def passes(self) -> dict[Who, int]:
         return {"d": self.passes_d, "t": self.passes_t, "c": self.passes_c}

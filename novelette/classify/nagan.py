@@ -19,8 +19,8 @@ class Config(Rewards, Recipe, frozen=True, extra="forbid"):
     """Settings that KDGAN has as well are as they are there, but for the estimator: plain draws, as in IRGAN, which this adapts."""
 
     discriminator: Player = setting("lenet", "the discriminator's network")
-    passes_d: int = setting(20, "over the pictures in an epoch, of the discriminator", ge=1, le=1000)
-    estimator: Estimator = setting("categorical", "how rewards move scores: concrete (Gumbel-Max), density, or categorical (without)")
+    passes_d: int = setting(20, "the discriminator's passes over the pictures in an epoch", ge=1, le=1000)
+    estimator: Estimator = setting("categorical", "how rewards move scores: concrete (Gumbel-Max), density, or categorical (no relaxation)")
 
     def passes(self) -> dict[Who, int]:
         return {"d": self.passes_d, "c": self.passes_c}

@@ -17,9 +17,9 @@ PAPER = "Sau, Balasubramanian: Deep model compression, distilling knowledge from
 class Config(WithTeacher, frozen=True, extra="forbid"):
     """Amount and frequency of the noise are ours."""
 
-    noise: float = setting(0.1, "standard deviation of the noise, as a part of a score", ge=0, le=10)
-    noisy_part: float = setting(0.5, "part of the pictures of a batch whose scores get noise", ge=0, le=1)
-    dropped: float = setting(0.0, "part of all the teacher's scores that are taken for 0; the others grow in turn", ge=0, lt=1)
+    noise: float = setting(0.1, "standard deviation of the noise, as a share of the score", ge=0, le=10)
+    noisy_part: float = setting(0.5, "share of the pictures in a batch whose scores get noise", ge=0, le=1)
+    dropped: float = setting(0.0, "share of the teacher's scores that are set to 0; the others are scaled up in return", ge=0, lt=1)
 
 
 TINY = Config(**QUICK)

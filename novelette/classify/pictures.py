@@ -19,10 +19,10 @@ CHUNK = 500  # images at a time
 class Augmentation(BaseModel, frozen=True, extra="forbid"):
     """How training images are changed, at random and anew in each epoch. KDGAN's paper denies it of MNIST, and its code does it."""
 
-    rotate: float = setting(0.0, "training images are turned by up to so much each way", unit="degrees", ge=0, le=180)
-    shift: float = setting(0.0, "and moved each way by up to so much of their side", ge=0, le=0.5)
-    zoom: float = setting(0.0, "and made larger or smaller by up to so much", ge=0, le=0.9)
-    mirror: bool = setting(False, "and half of them mirrored")
+    rotate: float = setting(0.0, "largest random rotation of training images either way", unit="degrees", ge=0, le=180)
+    shift: float = setting(0.0, "largest random shift of training images in each direction, as a share of their side", ge=0, le=0.5)
+    zoom: float = setting(0.0, "largest random change in the size of training images, up or down, as a share of it", ge=0, le=0.9)
+    mirror: bool = setting(False, "mirror half of the training images, drawn at random")
 
     def moves(self) -> bool:
         """Whether it does anything."""

@@ -17,16 +17,22 @@ class Recipe(Augmentation, frozen=True, extra="forbid"):
     equally often; there the others move it less.
     """
 
-    classifier: players.Player = setting("mlp", "the network that is kept: mlp, small-lenet, lenet or resnet")
-    divide_widths: int = setting(1, "all widths divided by this: smaller networks", ge=1, le=64)
-    subtract_mean: bool = setting(False, "take the mean training image from every image, as on CIFAR-10")
-    pretraining: int = setting(200, "passes over the pictures before the method itself: all networks, by labels", ge=0, le=100_000)
-    epochs: int = setting(100, "of the method itself", ge=1, le=100_000)
-    passes_c: int = setting(10, "over the pictures in an epoch, of the classifier", ge=1, le=1000)
-    batch_size: int = setting(10, "pictures an update (the code: 10, 50 from 1,000 pictures on, 100 for 10,000)", ge=2, le=4096)
-    learning_rate: float = setting(5e-4, "Adam's step size, of all networks", gt=0, le=1)
-    epsilon: float = setting(1e-4, "Adam's ε: gradients far below it, as of a game that is decided, make no full steps", gt=0, le=1)
-    precision: Precision = setting("float32", "of products in training: float32 or bfloat16, faster where the processor has it (AMX, GPUs)")
+    classifier: players.Player = setting("mlp", "the classifier's network, which is kept")
+    divide_widths: int = setting(1, "what all widths are divided by, for smaller networks", ge=1, le=64)
+    subtract_mean: bool = setting(False, "subtract the mean training image from every image, as on CIFAR-10")
+    pretraining: int = setting(
+        200, "passes over the pictures before the method itself, in which all networks learn from labels", ge=0, le=100_000
+    )
+    epochs: int = setting(100, "epochs of the method itself", ge=1, le=100_000)
+    passes_c: int = setting(10, "the classifier's passes over the pictures in an epoch", ge=1, le=1000)
+    batch_size: int = setting(
+        10, "pictures per update (KDGAN's code: 10; 50 from 1,000 training pictures on; 100 for 10,000)", ge=2, le=4096
+    )
+    learning_rate: float = setting(5e-4, "Adam's step size for all networks", gt=0, le=1)
+    epsilon: float = setting(1e-4, "Adam's ε: gradients far below it, as in a game that is decided, make no full steps", gt=0, le=1)
+    precision: Precision = setting(
+        "float32", "precision of products in training; bfloat16 is faster where the processor supports it (AMX, GPUs)"
+    )
 
     def passes(self) -> dict[Who, int]:
         """Over the pictures in an epoch of the method itself, of each player in turn."""
@@ -37,7 +43,7 @@ class Phased(BaseModel, frozen=True, extra="forbid"):
     """A method that has another loss than its pretraining."""
 
     forget: bool = setting(
-        True, "Adam forgets what it gathered in pretraining; off: its first steps after that are several times as long as --learning-rate"
+        True, "Adam forgets its averages after pretraining; off: its first steps after it are several times as long as --learning-rate"
     )
 
 
@@ -59,10 +65,10 @@ class Rewards(Phased, frozen=True, extra="forbid"):
         0.0, "share of the labels that the discriminator takes for made ones which is every label alike; 0 in the paper", ge=0, lt=1
     )
     baseline: bool = setting(
-        True, "take from a reward the mean of those of the picture's other draws; off: the paper's rewards as they are"
+        True, "subtract from each reward the mean reward of the picture's other draws; off: the paper's rewards as they are"
     )
     temperature: float = setting(1.0, "τ of the concrete distribution in the first epoch of the game", gt=0, le=1000)
-    last_temperature: float = setting(0.1, "τ in the last", gt=0, le=1000)
+    last_temperature: float = setting(0.1, "τ of the concrete distribution in the last epoch of the game", gt=0, le=1000)
 
 
 QUICK: dict[str, Any] = {"divide_widths": 8, "learning_rate": 5e-3, "pretraining": 20, "epochs": 2, "passes_c": 1}  # for tests

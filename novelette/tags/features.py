@@ -28,9 +28,9 @@ class Look(BaseModel, frozen=True, extra="forbid"):
     """How a picture becomes a vector; a tagger keeps it, and the layers of the network."""
 
     network: Name = setting("mobilenet-0.25", "the pretrained network")
-    layer: str = setting("block-13", "of the network: conv1, block-1 to block-13 (of mobilenet-1.0 to block-12), or relu1_1 to relu5_4")
-    size: Literal[32, 64, 128, 256] = setting(256, "pictures are stretched to so many pixels a side")
-    perceptual_weights: str = setting("", "a weight file of the network, where it is in no data root", exclude=True)
+    layer: str = setting("block-13", "layer of the network: conv1, block-1 to block-13 (block-12 for mobilenet-1.0), or relu1_1 to relu5_4")
+    size: Literal[32, 64, 128, 256] = setting(256, "side of the square to which pictures are stretched, px")
+    perceptual_weights: str = setting("", "a file with the network's weights, where no data root has it", exclude=True)
 
     _layer = model_validator(mode="after")(with_its_layer)
 

@@ -24,15 +24,19 @@ PAPER = "Wang, Zhang, Sun, Qi: KDGAN, knowledge distillation with generative adv
 class Config(Game, frozen=True, extra="forbid"):
     """Eq. 3's weights, and how players learn from each other."""
 
-    passes_t: int = setting(1, "over the pictures in an epoch, of the teacher", ge=0, le=1000)
-    alpha: float = setting(0.1, "part of the classifier's tags in the game; the others are the teacher's", gt=0, lt=1)
+    passes_t: int = setting(1, "the teacher's passes over the pictures in an epoch", ge=0, le=1000)
+    alpha: float = setting(0.1, "share of the classifier's tags in the game; the others are the teacher's", gt=0, lt=1)
     beta: float = setting(3.0, "weight of the classifier's distance to the teacher", ge=0, le=1e6)
     gamma: float = setting(1e-3, "weight of the teacher's distance to the classifier", ge=0, le=1e6)
     label_weight: float = setting(
-        0.0, "weight of true labels in the classifier's loss in the game: 0 in the paper, not in its authors' code", ge=0, le=1e6
+        0.0, "weight of the true tags in the classifier's loss during the game: 0 in the paper, but not in its authors' code", ge=0, le=1e6
     )
-    distance: Distance = setting("kl", "of two players: Kullback-Leibler divergence, or half the squared distance of their scores (l2)")
-    estimator: Estimator = setting("concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (without)")
+    distance: Distance = setting(
+        "kl", "distance between two players: Kullback-Leibler divergence (kl), or half the squared distance of their scores (l2)"
+    )
+    estimator: Estimator = setting(
+        "concrete", "how rewards move scores: concrete (Gumbel-Max, Eq. 9), density, or categorical (no relaxation)"
+    )
 
     def passes(self) -> dict[Who, int]:
         return {"d": self.passes_d, "t": self.passes_t, "c": self.passes_c}

@@ -20,7 +20,7 @@ PAPER = "Wang, Zhang, Sun, Qi: KDGAN, knowledge distillation with generative adv
 class Config(Game, frozen=True, extra="forbid"):
     """As KDGAN's, but for the estimator: plain draws, as in IRGAN, which this adapts."""
 
-    estimator: Estimator = setting("categorical", "how rewards move scores: concrete (Gumbel-Max), density, or categorical (without)")
+    estimator: Estimator = setting("categorical", "how rewards move scores: concrete (Gumbel-Max), density, or categorical (no relaxation)")
 
     def passes(self) -> dict[Who, int]:
         return {"d": self.passes_d, "c": self.passes_c}

@@ -11,12 +11,14 @@ from novelette.settings import setting
 class Recipe(BaseModel, frozen=True, extra="forbid"):
     """Chosen on 600 captioned photographs; all methods move the classifier equally often by the same defaults."""
 
-    hidden: int = setting(256, "width of the classifier's hidden layer; 0: it has none, as in the authors' code", ge=0, le=4096)
-    pretraining: int = setting(80, "passes over the pictures before the method itself: all networks, by tags", ge=0, le=100_000)
-    epochs: int = setting(10, "of the method itself", ge=1, le=100_000)
-    passes_c: int = setting(2, "over the pictures in an epoch, of the classifier", ge=1, le=1000)
-    batch_size: int = setting(50, "pictures an update", ge=2, le=4096)
-    learning_rate: float = setting(3e-4, "Adam's step size of the classifier", gt=0, le=1)
+    hidden: int = setting(256, "width of the classifier's hidden layer; 0: no such layer, as in the authors' code", ge=0, le=4096)
+    pretraining: int = setting(
+        80, "passes over the pictures before the method itself, in which all networks learn from tags", ge=0, le=100_000
+    )
+    epochs: int = setting(10, "epochs of the method itself", ge=1, le=100_000)
+    passes_c: int = setting(2, "the classifier's passes over the pictures in an epoch", ge=1, le=1000)
+    batch_size: int = setting(50, "pictures per update", ge=2, le=4096)
+    learning_rate: float = setting(3e-4, "Adam's step size for the classifier", gt=0, le=1)
 
     def passes(self) -> dict[Who, int]:
         """Over the pictures in an epoch, of each player in turn."""
@@ -26,10 +28,10 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
 class Game(Rewards, Recipe, frozen=True, extra="forbid"):
     """A method with players that read text, which are not kept."""
 
-    width: int = setting(256, "of the features of picture and text that a reading player multiplies", ge=1, le=4096)
-    reading_rate: float = setting(1e-3, "Adam's step size of the networks that read", gt=0, le=1)
-    passes_d: int = setting(1, "over the pictures in an epoch, of the discriminator", ge=1, le=1000)
-    forget: bool = setting(False, "Adam forgets what it gathered in pretraining, where the game begins")
+    width: int = setting(256, "width of the picture and text features that a player with text multiplies", ge=1, le=4096)
+    reading_rate: float = setting(1e-3, "Adam's step size for the networks that read text", gt=0, le=1)
+    passes_d: int = setting(1, "the discriminator's passes over the pictures in an epoch", ge=1, le=1000)
+    forget: bool = setting(False, "Adam forgets its averages of pretraining when the game begins")
     samples: int = setting(5, "tags that a player draws for a picture", ge=2, le=10_000)
 
 

@@ -16,12 +16,12 @@ PAPER = "Li, Snoek: Classifying tag relevance with relevant positive and negativ
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Of the choice of examples, and of the classifiers."""
 
-    k: int = setting(50, "neighbours that vote on whether a picture shows its tag", ge=1, le=10_000)
-    positives: int = setting(100, "pictures of a tag at most, the most relevant", ge=1, le=100_000)
-    negatives: int = setting(100, "pictures without it a round, the hardest of the candidates", ge=1, le=100_000)
-    candidates: int = setting(400, "pictures without it that are drawn a round", ge=1, le=1_000_000)
-    rounds: int = setting(5, "classifiers a tag, whose mean is taken", ge=1, le=100)
-    c: float = setting(0.1, "what errors cost the support vector machines, against large weights", gt=0, le=1e6)
+    k: int = setting(50, "how many neighbours vote on whether a picture shows its tag", ge=1, le=10_000)
+    positives: int = setting(100, "most pictures with a tag to learn from, the most relevant ones", ge=1, le=100_000)
+    negatives: int = setting(100, "pictures without the tag per round, the hardest of the candidates", ge=1, le=100_000)
+    candidates: int = setting(400, "how many pictures without the tag are drawn per round as candidates", ge=1, le=1_000_000)
+    rounds: int = setting(5, "classifiers per tag, one a round, whose mean is taken", ge=1, le=100)
+    c: float = setting(0.1, "what errors cost the support vector machines, relative to large weights", gt=0, le=1e6)
 
 
 TINY = Config(k=5, rounds=2, negatives=10, candidates=20)

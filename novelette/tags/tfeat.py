@@ -16,8 +16,8 @@ PAPER = "Chen, Xu, Tsang, Luo: Tag-based image retrieval improved by augmented f
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Of both stages."""
 
-    c: float = setting(0.1, "what errors cost the support vector machines, against large weights", gt=0, le=1e6)
-    weight: float = setting(1.0, "length of the tag features, where that of a picture's own is 1", ge=0, le=100)
+    c: float = setting(0.1, "what errors cost the support vector machines, relative to large weights", gt=0, le=1e6)
+    weight: float = setting(1.0, "length of the tag features, where a picture's own features have length 1", ge=0, le=100)
 
 
 TINY = Config()

@@ -23,8 +23,8 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """Of the paper's variants; its best are sigmoids on either."""
 
     k: int = setting(50, "how many of the most similar training pictures vote", ge=2, le=10_000)
-    by: Literal["rank", "distance"] = setting("distance", "what a neighbour's weight depends on: its place, or its distance")
-    sigmoids: bool = setting(True, "a sigmoid for each tag, which lifts rare ones")
+    by: Literal["rank", "distance"] = setting("distance", "what a neighbour's weight depends on: its place (rank), or its distance")
+    sigmoids: bool = setting(True, "give each tag a sigmoid of its own, which raises rare tags")
 
 
 TINY = Config(k=8)
