@@ -47,13 +47,13 @@ class Sets:
     """Which pictures of a named set.
 
     Attributes:
-        normal: the class of a named set that is normal (with leave-one-out, the one that is novel).
-        protocol: how a named set is split: standard, gpnd, ocgan-p1 or leave-one-out.
-        protocol_seed: of the protocols that draw.
-        attribute: of CelebA, e.g. Eyeglasses: pictures without it are normal.
-        group_by: a regular expression; pictures in whose names it finds the same text show the same thing, and are not parted between
-            training and calibration, e.g. 'part[0-9]+'.
-        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
+        normal: the class of a named set that is normal (with leave-one-out, the one that is novel)
+        protocol: how a named set is split: standard, gpnd, ocgan-p1 or leave-one-out
+        protocol_seed: seed of the protocols that draw at random
+        attribute: an attribute of CelebA, e.g. Eyeglasses; pictures without it are normal
+        group_by: a regular expression, e.g. 'part[0-9]+'; pictures in whose names it finds the same text show the same thing, and stay
+            together in training or in calibration
+        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA can name more
     """
 
     normal: str | None = None
@@ -75,10 +75,10 @@ class ClassSets:
     """Which pictures of a named set, where every class counts.
 
     Attributes:
-        attribute: of CelebA, e.g. Eyeglasses: the classes are with and without it.
-        group_by: a regular expression; pictures in whose names it finds the same text show the same thing, and are not parted between
-            training and calibration, e.g. 'part[0-9]+'.
-        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
+        attribute: an attribute of CelebA, e.g. Eyeglasses; the classes are with and without it
+        group_by: a regular expression, e.g. 'part[0-9]+'; pictures in whose names it finds the same text show the same thing, and stay
+            together in training or in calibration
+        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA can name more
     """
 
     attribute: str | None = None

@@ -18,16 +18,16 @@ def bench(
     address: Annotated[str | None, arg(metavar="HOST:PORT")] = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "cpu",
 ) -> int:
-    """Run a grid of (class, seed, detector) by a protocol, or of classifiers; what has a record is not run again. Then print its table.
+    """Run a grid of (class, seed, detector) by a protocol, or of classifiers, and print its table. Runs with a record are not repeated.
 
     Args:
-        file: a bench file, such as benchmarks/mnist-small.toml.
-        results: a folder for the records.
-        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
-        jobs: processes at a time, on a cluster those of all machines together. (from 1 to 256)
-        engine: joblib runs processes on this machine, ray on a Ray cluster, which needs the extra cluster.
-        address: of the cluster's head, with --engine ray; without it Ray runs on this machine.
-        device: where to train.
+        file: a bench file, such as benchmarks/mnist-small.toml
+        results: a folder for the records
+        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA can name more
+        jobs: processes at a time; on a cluster, those of all machines together (from 1 to 256)
+        engine: joblib runs processes on this machine, ray on a Ray cluster, which needs the extra cluster
+        address: address of the cluster's head, with --engine ray; without it Ray runs on this machine
+        device: where to train
     """
     from novelette.bench.engine import run_bench
     from novelette.bench.found import find
@@ -62,11 +62,11 @@ def table(
     """Show what the records of a bench hold: tables beside the printed figures, and plots. Nothing is trained.
 
     Args:
-        name: of a bench, or of a page that names several, in the folder of --benchmarks, without .toml.
-        benchmarks: the folder of bench files.
-        results: the folder of records.
-        output: a folder for the page, NAME.md, and its plots, NAME-*.svg and .png, in place of those that it wrote before; printed as
-            Markdown without plots if not given.
+        name: name, without .toml, of a bench in the folder of --benchmarks, or of a page there that names several
+        benchmarks: the folder of bench files
+        results: the folder of records
+        output: a folder for the page, NAME.md, and its plots, NAME-*.svg and .png, in place of those that it wrote before; without it,
+            Markdown is printed, without plots
     """
     from novelette.bench.page import check, make, text_of, write
     from novelette.classify import pages

@@ -17,7 +17,7 @@ ClassifierPath = Annotated[Positional[Path], arg(metavar="CLASSIFIER")]
 
 
 def classify(args: Sequence[str]) -> int:
-    """Classifiers of named classes from few labels (KDGAN), which also say what they are unsure of.
+    """Train and use classifiers of named classes from few labels (KDGAN), which also say what they are unsure of.
 
     novelette classify fit METHOD SOURCE -o OUT ...; novelette classify evaluate CLASSIFIER SOURCE; novelette classify predict ..."""
     if not args or args[0] in ("-h", "--help"):
@@ -28,7 +28,7 @@ def classify(args: Sequence[str]) -> int:
 
 
 def fit(args: Sequence[str]) -> int:
-    """Train a classifier on so many labelled pictures, and calibrate it on others.
+    """Train a classifier on labelled pictures, and calibrate it on others.
 
     novelette classify fit METHOD SOURCE -o OUT ...; novelette classify fit METHOD --help lists the method's own settings."""
     if not args or args[0].startswith("-"):
@@ -56,23 +56,23 @@ def fit(args: Sequence[str]) -> int:
         resume: Flag = False,
         force: Flag = False,
     ) -> int:
-        """Train a classifier on so many labelled pictures, and calibrate it on others.
+        """Train a classifier on labelled pictures, and calibrate it on others.
 
-        A fifth of the pictures, told by their contents, never trains: up to 1,000 of them decide what is
-        called unknown. A teacher, where the method has one, is kept beside the classifier, as OUT.teacher.
+        A fifth of the pictures, chosen by their contents, is kept from training; up to 1,000 of them decide
+        what is called unknown. A teacher, where the method has one, is kept beside the classifier, as OUT.teacher.
 
         Args:
-            source: a folder with a subfolder for each class, or a named set (novelette data), of which the training images are taken.
-            output: the classifier, a folder to be made.
-            pictures: how many train, drawn with the seed, as many of each class as possible; all unless given.
-            size: of the images that the network sees, px; the pictures' own where they are squares of such a size, else 32.
-            channels: 1 (grey) or 3 (colour); guessed from the pictures unless given.
-            frame: how a picture becomes square: stretched, its centre cut out, or padded.
-            seed: fixes everything that is drawn.
-            device: where to train.
-            false_alarm_rate: the part of pictures of known classes that may be called unknown. (above 0 below 1)
-            resume: go on where a stopped run of the same command was.
-            force: replace a classifier that is there, and the work of a stopped run.
+            source: a folder with a subfolder for each class, or a named set (novelette data), of which the training images are taken
+            output: the folder to make for the classifier
+            pictures: how many pictures train, drawn with the seed, as many of each class as possible; all unless given
+            size: side of the images that the network sees, px; the pictures' own where they are squares of such a size, else 32
+            channels: 1 (grey) or 3 (colour); guessed from the pictures unless given
+            frame: how a picture becomes square: stretched, its centre cut out, or padded
+            seed: seed of everything that is drawn at random
+            device: where to train
+            false_alarm_rate: the share of pictures of known classes that may be called unknown (above 0 below 1)
+            resume: continue a stopped run of the same command
+            force: replace an existing classifier, and the work of a stopped run
         """
         from novelette import work
         from novelette.classify import store
@@ -136,13 +136,13 @@ def evaluate(args: Sequence[str]) -> int:
         """Measure a classifier on labelled pictures, with its teacher beside it.
 
         Args:
-            classifier: made by novelette classify fit.
-            source: a folder with a subfolder for each class, and one called unknown for pictures of no class, where there are any; or a
-                named set, of which the test images are taken.
-            output: a folder for a report, one HTML page.
-            json_: print one JSON object.
-            device: where to compute.
-            force: replace the report that is there.
+            classifier: a classifier made by novelette classify fit
+            source: a folder with a subfolder for each class and, if there are pictures of no class, one called unknown; or a named set, of
+                which the test images are taken
+            output: a folder for a report, one HTML page
+            json_: print one JSON object
+            device: where to compute
+            force: replace an existing report
         """
         from novelette import outputs
         from novelette.classify import store
@@ -193,13 +193,13 @@ def predict_command(
     """Say the class of pictures, and whether they belong to none.
 
     Args:
-        classifier: made by novelette classify fit or export; a bundle needs no torch.
-        source: a folder, one picture, or an .npy or .npz array.
-        output: a .csv or .jsonl file with path, label, probability, score, p_value, unknown, in the pictures' order; printed as CSV
-            without it. The score is how uncertain the classifier is.
-        every: with the probability of every class.
-        device: where to compute; a bundle is computed on the CPU.
-        force: replace the file that is there.
+        classifier: a classifier made by novelette classify fit, or a bundle made by export, which needs no torch
+        source: a folder, one picture, or an .npy or .npz array
+        output: a .csv or .jsonl file for path, label, probability, score (how uncertain the classifier is), p_value and unknown, in the
+            pictures' order; without it, CSV is printed
+        every: add the probability of every class
+        device: where to compute; a bundle is computed on the CPU
+        force: replace an existing file
     """
     from novelette import outputs
     from novelette.data.sources import open_source

@@ -40,26 +40,26 @@ def compare(
 ) -> int:
     """Fit several methods on the same pictures, for minutes each, and rank them: the first thing to run on new pictures.
 
-    Each runs in a process of its own; one that fails is a row with its reason, and the others go on. Exit status 1 if one failed, but
-    for the default feature-knn where its network's weights cannot be had.
+    Each runs in a process of its own; one that fails becomes a row with its reason, and the others go on. Exit status 1 if one failed,
+    unless it is the default feature-knn and its network's weights cannot be had.
 
     Args:
-        source: normal pictures: a folder, an .npy or .npz array, or a named set (novelette data) with --normal.
-        test: labelled pictures to rank by: a folder with normal/ and any others, such as novel/, or the named set.
-        methods: separated by commas, each as it is given to novelette fit: "pca, ede-gan --widths 4 --steps 2000". Both kNNs are always
-            among them.
-        minutes_each: for training, each; one whose steps are given takes as long as they do. Stopped at five times as much and a minute.
-            (above 0, to 7,000)
-        output: a folder for the report, one HTML page, and for the detectors.
-        size: of the images that a network sees, px.
-        channels: 1 (grey) or 3 (colour); guessed from the pictures unless given.
-        frame: how a picture becomes square: stretched, its centre cut out, or padded.
-        tiles: cut each picture in N x N; it is as novel as its worst tile. For small defects. (from 1 to 8)
-        false_alarm_rate: the part of normal pictures that may be called novel. (above 0 below 1)
-        seed: fixes everything that is drawn.
-        device: where to train.
-        json_: print one JSON object.
-        force: replace the report and the detectors that are there.
+        source: normal pictures: a folder, an .npy or .npz array, or a named set (novelette data) with --normal
+        test: labelled pictures to rank by: a folder with normal/ and any others, such as novel/, or the named set
+        methods: methods separated by commas, each as it is given to novelette fit: "pca, ede-gan --widths 4 --steps 2000"; both kNNs are
+            always among them
+        minutes_each: minutes of training for each method; one whose steps are given takes as long as they take; each is stopped at
+            five times this plus a minute (above 0, to 7,000)
+        output: a folder for the report, one HTML page, and for the detectors
+        size: side of the images that a network sees, px
+        channels: 1 (grey) or 3 (colour); guessed from the pictures unless given
+        frame: how a picture becomes square: stretched, its centre cut out, or padded
+        tiles: cut each picture into N x N tiles, for small defects; it is as novel as its worst tile (from 1 to 8)
+        false_alarm_rate: the share of normal pictures that may be called novel (above 0 below 1)
+        seed: seed of everything that is drawn at random
+        device: where to train
+        json_: print one JSON object
+        force: replace an existing report and existing detectors
     """
     from novelette import outputs, store
     from novelette.compare import contest

@@ -28,16 +28,16 @@ def drift(
     seed: int = 0,
     force: Flag = False,
 ) -> int:
-    """Say whether recent pictures, in their order, still score as the calibration's did; exit status 1 if they do not.
+    """Say whether recent pictures, in their order, still score as the calibration pictures did; exit status 1 if they do not.
 
     Args:
-        detector: made by novelette fit, distill or export; a bundle is scored without torch.
-        source: normal and other pictures as they came: a folder, in the order of its names, or an .npy or .npz array.
-        output: a plot of the stream, an .svg file.
-        json_: print one JSON object.
-        device: where to compute; a bundle is scored on the CPU.
-        seed: of the draws that part equal scores.
-        force: replace the plot that is there.
+        detector: a detector made by novelette fit or distill, or a bundle made by export, which is scored without torch
+        source: pictures as they came, normal and others: a folder, in the order of its names, or an .npy or .npz array
+        output: an .svg file for a plot of the stream
+        json_: print one JSON object
+        device: where to compute; a bundle is scored on the CPU
+        seed: seed of the draws that break ties between scores
+        force: replace an existing plot
     """
     from novelette import outputs
     from novelette.charts import drift_chart
@@ -69,16 +69,16 @@ def learn(
     in_place: Flag = False,
     force: Flag = False,
 ) -> int:
-    """Tell a detector that pictures are known, so that they and their like are novel no more; for knn and feature-knn.
+    """Tell a detector that pictures are known, so that they and pictures like them are no longer novel; for knn and feature-knn.
 
-    Its calibration pictures are scored again where they are at hand; elsewhere their old scores stay, and the false-alarm rate holds.
+    The calibration pictures are scored again where they are at hand; otherwise their old scores stay, and the false-alarm rate holds.
 
     Args:
-        detector: made by novelette fit.
-        pictures: files or folders.
-        output: write the detector that knows them here.
-        in_place: change the detector itself instead.
-        force: replace a detector that stands at -o.
+        detector: a detector made by novelette fit
+        pictures: files or folders of known pictures
+        output: write the detector that knows them here
+        in_place: change the detector itself instead
+        force: replace an existing detector at -o
     """
     from novelette import store
     from novelette.learning import learn

@@ -27,16 +27,16 @@ def calibrate(
 ) -> int:
     """Set a detector's threshold anew from normal pictures that it was not trained on, without refitting.
 
-    With --miss-cost and --novel-prior SOURCE is labelled, as for novelette evaluate, and the threshold is the one of least expected cost.
+    With --miss-cost and --novel-prior, SOURCE is labelled, as for novelette evaluate, and the threshold is the one of least expected cost.
 
     Args:
-        detector: made by novelette fit; changed in place, unless -o is given.
-        source: normal pictures, or labelled ones; those that training saw are left out.
-        false_alarm_rate: the part of normal pictures that may be called novel; the detector's unless given. (above 0 below 1)
-        miss_cost: how many false alarms a missed novel picture is as bad as. (above 0)
-        novel_prior: the part of all pictures to come that is novel. (above 0 below 1)
-        output: write the recalibrated detector here instead.
-        force: replace a detector that stands at -o.
+        detector: a detector made by novelette fit; changed in place unless -o is given
+        source: normal pictures, or labelled ones with --miss-cost; pictures that training saw are left out
+        false_alarm_rate: the share of normal pictures that may be called novel; the detector's unless given (above 0 below 1)
+        miss_cost: how many false alarms are as bad as one missed novel picture (above 0)
+        novel_prior: the share of novel pictures among all that are to come (above 0 below 1)
+        output: write the recalibrated detector here instead
+        force: replace an existing detector at -o
     """
     from novelette import store
     from novelette.calibrating import calibrate_detector
@@ -81,14 +81,14 @@ def score(
     """Score new pictures: how novel each is, its p-value, and whether it is called novel.
 
     Args:
-        detector: made by novelette fit, distill or export; a bundle is scored without torch.
-        source: a folder, one picture, or an .npy or .npz array.
-        output: a .csv or .jsonl file with path, score, p_value, novel, in the pictures' order; printed as CSV without it.
-        heatmaps: a folder for a picture each with what is novel in it laid over.
-        device: where to compute; a bundle is scored on the CPU.
-        threads: of a bundle: how many batches are scored at a time; as many as there are cores unless given.
-        batch_size: of a bundle: images scored at a time by a thread; 256 unless given.
-        force: replace the files that are there.
+        detector: a detector made by novelette fit or distill, or a bundle made by export, which is scored without torch
+        source: a folder, one picture, or an .npy or .npz array
+        output: a .csv or .jsonl file for path, score, p_value and novel, in the pictures' order; without it, CSV is printed
+        heatmaps: a folder for heat maps: each picture, with what is novel in it laid over
+        device: where to compute; a bundle is scored on the CPU
+        threads: for a bundle: how many batches are scored at a time; as many as there are cores unless given
+        batch_size: for a bundle: how many images a thread scores at a time; 256 unless given
+        force: replace existing files
     """
     from novelette import outputs
     from novelette.cli_deploy import opened
@@ -128,15 +128,15 @@ def evaluate(
     """Measure a detector on labelled pictures, with plain k-nearest-neighbours on the same pictures beside it.
 
     Args:
-        detector: made by novelette fit, distill or export.
-        source: a folder with normal/ (or good/) and any others, such as novel/; or a named set with --normal, for which the fit's own class
-            and protocol stand where it is the set of the fit.
-        train: the normal pictures that the neighbours are; those that the detector was fitted on unless given.
-        output: a folder for a report, one HTML page.
-        json_: print one JSON object.
-        seed: of the bootstrap interval.
-        device: where to compute; a bundle is scored on the CPU.
-        force: replace the report that is there.
+        detector: a detector made by novelette fit or distill, or a bundle made by export
+        source: a folder with normal/ (or good/) and any others, such as novel/; or a named set with --normal; for the named set of the fit,
+            class and protocol are the fit's unless given
+        train: the normal pictures for the k-nearest-neighbours; those that the detector was fitted on unless given
+        output: a folder for a report, one HTML page
+        json_: print one JSON object
+        seed: seed of the bootstrap interval
+        device: where to compute; a bundle is scored on the CPU
+        force: replace an existing report
     """
     from novelette import outputs
     from novelette.cli_deploy import opened
@@ -175,8 +175,8 @@ def info(detector: DetectorPath, json_: Annotated[Flag, arg(name="json")] = Fals
     """Say what a detector, a classifier or a tagger is: method, size, cost, speed, calibration, origin, and its teacher beside it.
 
     Args:
-        detector: made by novelette fit, distill, classify fit, tag fit or export.
-        json_: print one JSON object.
+        detector: a detector, classifier, tagger or bundle, made by novelette fit, distill, classify fit, tag fit or export
+        json_: print one JSON object
     """
     from novelette.bundle import is_bundle
 

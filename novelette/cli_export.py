@@ -26,19 +26,20 @@ def export(
     least_correlation: float | None = None,
     force: Flag = False,
 ) -> int:
-    """Write a detector or classifier as a bundle, for machines without torch; refused unless it says what the detector says.
+    """Write a detector or classifier as a bundle, for machines without torch; refused unless it says what the original says.
 
     Args:
-        detector: made by novelette fit, distill or classify fit.
-        output: the bundle, a folder.
-        pictures: what to compare the two on, normal ones with --int8: a folder, an array, or the named set of the fit; the pictures of
-            the fit unless given, and without --int8 made ones where these are gone.
-        int8: weights and activations in 8 bits, a quarter to a third of the size, calibrated anew on pictures that training did not see.
-        labelled: with --int8, to judge it by AUROC: a folder with normal/ and any others, such as novel/, or the named set of the fit.
-        most_auroc_loss: with --labelled, what 8 bits may cost; 0.005 unless given. (from 0 to 1)
-        least_correlation: with --int8 and no labelled pictures, of the ranks that held-out normal pictures have in 8 bits and in float;
-            0.99 unless given. (from 0 to 1)
-        force: replace a bundle that stands at -o.
+        detector: a detector or classifier made by novelette fit, distill or classify fit
+        output: the folder to make for the bundle
+        pictures: pictures to compare the two on, normal ones with --int8: a folder, an array, or the named set of the fit; those of the fit
+            unless given, and without --int8 made-up ones where those of the fit are gone
+        int8: 8 bits for weights and activations: a quarter to a third of the size, calibrated anew on pictures that training did not see
+        labelled: labelled pictures to judge --int8 by AUROC: a folder with normal/ and any others, such as novel/, or the named set of the
+            fit
+        most_auroc_loss: the most AUROC that 8 bits may lose, with --labelled; 0.005 unless given (from 0 to 1)
+        least_correlation: the least correlation between the ranks of held-out normal pictures in 8 bits and in float, with --int8 and no
+            labelled pictures; 0.99 unless given (from 0 to 1)
+        force: replace an existing bundle at -o
     """
     from novelette import bundle, store
     from novelette.export import export_detector

@@ -26,16 +26,16 @@ def serve(
     """Score pictures over HTTP with an exported detector, and on a page where a person drops them; needs no torch.
 
     Args:
-        bundle: made by novelette export.
-        host: an address of this machine; with 0.0.0.0 other machines can ask too.
-        port: where to listen; 0 takes a free one. The address is printed.
-        threads: that decode and score. More than one pays for large pictures only.
-        token_file: a file with the bearer token that requests must send; NOVELETTE_TOKEN has it too.
-        max_body: of a request, MB.
-        max_pixels: of a picture, Mpx. (from 1 to 100)
-        max_pictures: of a request.
-        queue: requests worked on at a time; others are told to ask again.
-        timeout: seconds in which a request must have arrived.
+        bundle: a bundle made by novelette export
+        host: an address of this machine; with 0.0.0.0, other machines can ask too
+        port: port to listen on; 0 takes a free one; the address is printed
+        threads: threads that decode and score; more than one pays for large pictures only
+        token_file: a file with the bearer token that requests must send; NOVELETTE_TOKEN can hold it too
+        max_body: largest body of a request, MB
+        max_pixels: largest picture, Mpx (from 1 to 100)
+        max_pictures: most pictures in a request
+        queue: requests worked on at a time; others are told to ask again
+        timeout: seconds within which a request must have arrived
     """
     from novelette import runtime
     from novelette.bundle import is_bundle

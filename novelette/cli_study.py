@@ -33,10 +33,10 @@ def linear_gan(output: Output, steps: int = 4000, seeds: int = 5, force: Flag = 
     """A GAN of two matrices: its gradients derived anew, its flow, and whether it finds principal components.
 
     Args:
-        output: a folder for the page and its plots.
-        steps: of training, where a linear autoencoder stands beside it. (from 100 to 1,000,000)
-        seeds: how many of each are trained. (from 1 to 100)
-        force: replace a page that is there.
+        output: a folder for the page and its plots
+        steps: training steps of the linear GANs and the linear autoencoders beside them (from 100 to 1,000,000)
+        seeds: how many GANs and autoencoders are trained (from 1 to 100)
+        force: replace an existing page
     """
     from novelette.studies.linear_gan_page import study
 
@@ -47,11 +47,11 @@ def linear_gan(output: Output, steps: int = 4000, seeds: int = 5, force: Flag = 
 
 
 def divergence(output: Output, force: Flag = False) -> int:
-    """What a GAN's generator descends: its loss checked by numbers, and which modes a fit by JS or KL drops.
+    """What a GAN's generator descends: its loss checked numerically, and which modes a fit by JS or KL drops.
 
     Args:
-        output: a folder for the page and its plots.
-        force: replace a page that is there.
+        output: a folder for the page and its plots
+        force: replace an existing page
     """
     from novelette.studies.divergence_page import study
 
@@ -67,15 +67,15 @@ def order(
     seed: int = 0,
     force: Flag = False,
 ) -> int:
-    """A novelty is novel only once: how many labels depend on the order in which pictures come, where novel ones are learned.
+    """A novelty is novel only once: how many labels depend on the order in which pictures come, when novel ones are learned.
 
     Args:
-        source: a named set (novelette data) with --normal.
-        output: a folder for the page and its plots.
-        pictures: of the test images, drawn at random. (from 10 to 5,000)
-        orders: how many random ones. (from 2 to 10,000)
-        seed: of the draws.
-        force: replace a page that is there.
+        source: a named set (novelette data) with --normal
+        output: a folder for the page and its plots
+        pictures: how many test images are drawn at random (from 10 to 5,000)
+        orders: how many random orders (from 2 to 10,000)
+        seed: seed of the draws
+        force: replace an existing page
     """
     from novelette.data.select import is_named
     from novelette.studies.order_page import study
@@ -101,12 +101,12 @@ def robustness(
     """How small a change moves a picture's score across the threshold: DeepFool, the fast gradient sign, and ρ_adv.
 
     Args:
-        detector: made by novelette fit or distill; it needs a threshold, and a method with a gradient.
-        source: a folder, a picture, an .npy or .npz array, or a named set with --normal, whose test images are taken.
-        output: a folder for the page and its plots.
-        pictures: drawn at random. (from 1 to 10,000)
-        seed: of the draw.
-        force: replace a page that is there.
+        detector: a detector made by novelette fit or distill, with a threshold and of a method with a gradient
+        source: a folder, a picture, an .npy or .npz array, or a named set with --normal, whose test images are taken
+        output: a folder for the page and its plots
+        pictures: how many pictures are drawn at random (from 1 to 10,000)
+        seed: seed of the draw
+        force: replace an existing page
     """
     from novelette import store
     from novelette.data.select import Selection, is_named, labelled_pictures

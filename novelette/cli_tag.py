@@ -35,7 +35,7 @@ def tag(args: Sequence[str]) -> int:
 
 
 def fit(args: Sequence[str]) -> int:
-    """Fit a tagger on tagged pictures, but for a fifth of them, which are held out for evaluate."""
+    """Fit a tagger on tagged pictures, and hold a fifth of them out for evaluate."""
     from novelette.tags import METHODS
 
     if not args or args[0].startswith("-"):
@@ -63,19 +63,19 @@ def fit(args: Sequence[str]) -> int:
         resume: Flag = False,
         force: Flag = False,
     ) -> int:
-        """Fit a tagger on tagged pictures, but for a fifth of them, which are held out for evaluate.
+        """Fit a tagger on tagged pictures, and hold a fifth of them out for evaluate.
 
         Args:
-            source: a folder with tags.csv, a .csv file, a .tsv file of YFCC100M, a folder of Flickr8k, or flickr8k or flickr8k-1000.
-            output: the tagger, a folder to be made.
-            vocabulary: the tags that most training pictures have, or tags drawn at random.
-            vocabulary_size: how many tags. (from 2 to 100,000)
-            everything: hold no picture out.
-            data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
-            seed: fixes everything that is drawn.
-            device: where to train.
-            resume: go on where a stopped run of the same command was.
-            force: replace a tagger that is there, and the work of a stopped run.
+            source: a folder with tags.csv, a .csv file, a .tsv file of YFCC100M, a folder of Flickr8k, or flickr8k or flickr8k-1000
+            output: the folder to make for the tagger
+            vocabulary: the tags to learn: those that most training pictures have, or tags drawn at random
+            vocabulary_size: how many tags to learn (from 2 to 100,000)
+            everything: hold no picture out of training
+            data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA can name more
+            seed: seed of everything that is drawn at random
+            device: where to train
+            resume: continue a stopped run of the same command
+            force: replace an existing tagger, and the work of a stopped run
         """
         from novelette.cli_train import replaces, training
         from novelette.settings import validated
@@ -110,12 +110,12 @@ def suggest(
     """Suggest tags for pictures, likeliest first.
 
     Args:
-        tagger: made by novelette tag fit.
-        pictures: a folder, one picture, or an .npy or .npz array. No text is asked for.
-        n: how many tags a picture. (from 1)
-        output: a .csv file of file and tags, which novelette tag fit reads where it lies beside the pictures, or a .jsonl file,
-            with scores; printed as CSV without it.
-        force: replace the file that is there.
+        tagger: a tagger made by novelette tag fit
+        pictures: a folder, one picture, or an .npy or .npz array; no text is asked for
+        n: how many tags per picture (from 1)
+        output: a .csv file of file and tags, which novelette tag fit reads where it lies beside the pictures, or a .jsonl file with scores;
+            without it, CSV is printed
+        force: replace an existing file
     """
     from novelette import outputs
     from novelette.data.sources import open_source
@@ -147,11 +147,11 @@ def evaluate(
     """Measure a tagger, and the most frequent tags beside it, on tagged pictures that it was not trained on: P@N, F@N, MAP and MRR.
 
     Args:
-        tagger: made by novelette tag fit.
-        source: tagged pictures, as for novelette tag fit; those that training saw are left out.
-        f_at_n: the recall in F@N is that among the first N, or, as in the code of KDGAN's authors, the R-precision, whatever N is.
-        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA too.
-        json_: print one JSON object.
+        tagger: a tagger made by novelette tag fit
+        source: tagged pictures, as for novelette tag fit; pictures that training saw are left out
+        f_at_n: the recall in F@N: that among the first N or, as in the code of KDGAN's authors, the R-precision, whatever N is
+        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA can name more
+        json_: print one JSON object
     """
     from novelette.tags import store
     from novelette.tags.fitting import evaluate as evaluate_tagger

@@ -53,18 +53,18 @@ def fit(args: Sequence[str]) -> int:
         """Fit a detector on normal pictures, and calibrate it on a fifth of them that training does not see.
 
         Args:
-            source: a folder of pictures, an .npy or .npz array, or a named set (novelette data) with --normal.
-            output: the detector, a folder to be made.
-            size: of the images that the network sees, px.
-            channels: 1 (grey) or 3 (colour); guessed from the pictures unless given.
-            frame: how a picture becomes square: stretched, its centre cut out, or padded.
-            tiles: cut each picture in N x N; it is as novel as its worst tile. For small defects. (from 1 to 8)
-            seed: fixes everything that is drawn.
-            device: where to train.
-            false_alarm_rate: the part of normal pictures that may be called novel. (above 0 below 1)
-            paper: the paper's own recipe: slow, for a GPU.
-            resume: go on where a stopped run of the same command was.
-            force: replace a detector that is there, and the work of a stopped run.
+            source: a folder of pictures, an .npy or .npz array, or a named set (novelette data) with --normal
+            output: the folder to make for the detector
+            size: side of the images that the network sees, px
+            channels: 1 (grey) or 3 (colour); guessed from the pictures unless given
+            frame: how a picture becomes square: stretched, its centre cut out, or padded
+            tiles: cut each picture into N x N tiles, for small defects; it is as novel as its worst tile (from 1 to 8)
+            seed: seed of everything that is drawn at random
+            device: where to train
+            false_alarm_rate: the share of normal pictures that may be called novel (above 0 below 1)
+            paper: the paper's own recipe: slow, for a GPU
+            resume: continue a stopped run of the same command
+            force: replace an existing detector, and the work of a stopped run
         """
         from novelette.fitting import Recipe, configured, fit_recipe
         from novelette.store import check_output
@@ -80,7 +80,7 @@ def fit(args: Sequence[str]) -> int:
 
 
 def distill(args: Sequence[str]) -> int:
-    """Teach a student many times smaller what a detector knows, and calibrate it anew.
+    """Teach a student, many times smaller, what a detector knows, and calibrate it anew.
 
     novelette distill TEACHER SOURCE -o OUT ...; an ede-gan teaches by P-KDGAN, any other detector through its scores."""
     module = _way(args)
@@ -100,24 +100,24 @@ def distill(args: Sequence[str]) -> int:
         resume: Flag = False,
         force: Flag = False,
     ) -> int:
-        """Teach a student many times smaller what a detector knows, and calibrate it anew.
+        """Teach a student, many times smaller, what a detector knows, and calibrate it anew.
 
-        An ede-gan teaches by P-KDGAN, any other detector through its scores. The two have settings of
-        their own, so the teacher comes first: novelette distill TEACHER --help lists them.
+        An ede-gan teaches by P-KDGAN, any other detector through its scores. Each way has settings of
+        its own, so the teacher comes first: novelette distill TEACHER --help lists them.
 
-        Where a structure of P-KDGAN trains the teacher along, the teacher as it ended is kept beside the
+        Where a structure of P-KDGAN trains the teacher too, the trained teacher is kept beside the
         student, as OUT.teacher.
 
         Args:
-            teacher: made by novelette fit or distill.
-            source: normal pictures, those that the teacher was fitted on or others like them.
-            output: the student, a folder to be made.
-            seed: fixes everything that is drawn.
-            device: where to train.
-            false_alarm_rate: the part of normal pictures that may be called novel; the teacher's unless given. (above 0 below 1)
-            paper: the paper's own recipe: slow, for a GPU.
-            resume: go on where a stopped run of the same command was.
-            force: replace a detector that is there, and the work of a stopped run.
+            teacher: the teacher, a detector made by novelette fit or distill
+            source: normal pictures: those that the teacher was fitted on, or others like them
+            output: the folder to make for the student
+            seed: seed of everything that is drawn at random
+            device: where to train
+            false_alarm_rate: the share of normal pictures that may be called novel; the teacher's unless given (above 0 below 1)
+            paper: the paper's own recipe: slow, for a GPU
+            resume: continue a stopped run of the same command
+            force: replace an existing detector, and the work of a stopped run
         """
         from novelette import store, work
         from novelette.distill import progressive

@@ -1,4 +1,4 @@
-"""DISTN: the classifier learns the teacher's softened distribution over labels beside the labels themselves."""
+"""DISTN: the classifier learns the teacher's softened distribution over labels as well as the labels themselves."""
 
 import torch
 from torch import Tensor

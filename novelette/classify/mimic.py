@@ -1,4 +1,4 @@
-"""MIMIC: the classifier's scores are drawn to the teacher's, with no look at the labels."""
+"""MIMIC: the classifier's scores are pulled towards the teacher's, without the labels."""
 
 from functools import partial
 

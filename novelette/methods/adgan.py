@@ -1,4 +1,4 @@
-"""ADGAN: AnoGAN's search from several latents at once, in which the generator gives way too, a little, in a copy for each.
+"""ADGAN: AnoGAN's search from several latents at once, each with a copy of the generator that gives way a little too.
 
 The reconstruction error that is left after a few steps, over all of these searches on average, is how novel a picture is.
 """

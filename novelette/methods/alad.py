@@ -1,4 +1,4 @@
-"""ALAD, adversarially learned anomaly detection: a BiGAN whose two ways round, x → z → x and z → x → z, have a discriminator each.
+"""ALAD, adversarially learned anomaly detection: a BiGAN whose two cycles, x → z → x and z → x → z, have a discriminator each.
 
 EGBAD's pairs alone do not make pictures come back. ALAD adds D_xx, which sees a picture beside itself or beside G(E(x)), and D_zz, which
 does so with latents; all three are spectrally normalized. Novelty is how different the two pairs are to D_xx.

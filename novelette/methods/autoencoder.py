@@ -1,4 +1,4 @@
-"""An autoencoder of two layers: a picture is novel when it is not made again from its code.
+"""An autoencoder of two layers: a picture is novel when it cannot be rebuilt from its code.
 
 The technical report, sections 2.4 and A.3, with the two kinds that its section 5.1 names: the denoising autoencoder is given
 noisy pictures to clean, the contractive one keeps ∂h/∂x small.

@@ -1,4 +1,4 @@
-"""Contextual self-supervision: a patch is novel where its surroundings do not foretell it.
+"""Contextual self-supervision: a patch is novel where its surroundings do not predict it.
 
 A picture is cut into patches. A network learns to predict each patch from the patches around it, or the patches around it from the patch:
 θ* = argmax Π_x Π_(c, s) p_θ(c | s), with p_θ a Gaussian of constant width, so that -log p is the squared error (technical report, 2.5).

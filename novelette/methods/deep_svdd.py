@@ -1,4 +1,4 @@
-"""Deep SVDD: a network that takes normal pictures close to a point; a picture is novel when it lands far from it.
+"""Deep SVDD: a network that maps normal pictures close to a point; a picture is novel when it lands far from it.
 
     one-class        min_W  ⟨‖φ(x; W) - c‖²⟩ + weight decay                                             (Eq. 4)
     soft-boundary    min_{R, W}  R² + ⟨max(0, ‖φ(x; W) - c‖² - R²)⟩ / ν + weight decay                    (Eq. 3)

@@ -1,4 +1,4 @@
-"""f-AnoGAN: a Wasserstein GAN learns to draw normal pictures, then an encoder to find the latent of a picture without a search.
+"""f-AnoGAN: a Wasserstein GAN learns to draw normal pictures, then an encoder learns to find a picture's latent without a search.
 
 G and D play first, as a WGAN with gradient penalty. Then both stay as they are, and E learns to take a picture to a latent from which G
 draws it again (`izi_f`: image, latent, image, and D's features). Novelty is what E was trained to make small, so a novel picture has more.

@@ -1,4 +1,4 @@
-"""k-nearest-neighbours on what a pretrained network sees: pooled features of a layer of a network that was trained on ImageNet.
+"""k-nearest-neighbours on what a pretrained network sees: pooled features of a layer of a network trained on ImageNet.
 
 Novelty is the mean distance of a picture's unit vector of features to those of the k nearest training pictures. Nothing is trained.
 """

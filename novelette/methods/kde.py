@@ -1,4 +1,4 @@
-"""Kernel density estimation: a picture is novel where training pictures, each spread by a Gaussian kernel, are thin."""
+"""Kernel density estimation: a picture is novel where training pictures, each spread by a Gaussian kernel, are sparse."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The one-class support vector machine with a Gaussian kernel: a picture is novel outside of what holds most training pictures.
+"""The one-class support vector machine with a Gaussian kernel: a picture is novel outside the region that holds most training pictures.
 
     min_{w, ξ, ρ}  ½ ‖w‖² - ρ + Σᵢ ξᵢ / νN,    ⟨w, φ(vᵢ)⟩ ≥ ρ - ξᵢ,  ξᵢ ≥ 0,      ⟨φ(a), φ(b)⟩ = exp(-γ ‖a - b‖²)
 

@@ -1,4 +1,4 @@
-"""OCGAN: a denoising autoencoder whose latents fill a bounded cube, every point of which is drawn as a normal picture.
+"""OCGAN: a denoising autoencoder whose latents fill a bounded cube, every point of which decodes to a normal picture.
 
 An autoencoder also learns to draw pictures that it never saw. OCGAN leaves no room for them: latents are in (-1, 1)^Z, a latent
 discriminator makes the codes of normal pictures spread over all of the cube, a visual discriminator makes all of the cube be drawn as

@@ -1,4 +1,4 @@
-"""Principal components: a picture is novel when the leading components of the training pictures cannot make it."""
+"""Principal components: a picture is novel when the leading components of the training pictures cannot rebuild it."""
 
 import torch
 from pydantic import BaseModel

@@ -1,4 +1,4 @@
-"""Skip-GANomaly: a U-Net draws a picture again, with the help of what it saw at every size, and a discriminator compares the two.
+"""Skip-GANomaly: a U-Net reconstructs a picture with the help of what it saw at every size, and a discriminator compares the two.
 
 The skips let details through, so reconstructions are sharp. Novelty is what is nevertheless not drawn as it was, in pixels and in the
 discriminator's features.

@@ -1,4 +1,4 @@
-"""The variational autoencoder: a picture is novel when it is unlikely under the model, as far as its bound tells.
+"""The variational autoencoder: a picture is novel when it is unlikely under the model, as far as the model's bound can tell.
 
 p(z) = N(0, I),  p(x|z) = N(D(z), s² I),  q(z|x) = N(μ(x), diag σ²(x))
 -log p(x) ≤ E_q ‖x - D(z)‖² / 2s² + KL(q(z|x) ‖ p(z)) + const                (Kingma and Welling, Eq. 3)

@@ -1,4 +1,4 @@
-"""KDGAN: a classifier that sees pictures learns from a teacher that reads their text as well, and both from a discriminator that does.
+"""KDGAN: a classifier that sees pictures learns from a teacher that reads their text as well, and both from a discriminator that does too.
 
 The text is there in training alone (privileged, section 4.2). The classifier is what is kept.
 """

@@ -1,4 +1,4 @@
-"""KNN: a tag is as likely as neighbours have it. Nothing is trained."""
+"""KNN: a tag is as likely as it is frequent among a picture's neighbours. Nothing is trained."""
 
 import torch
 from pydantic import BaseModel

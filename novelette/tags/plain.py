@@ -1,4 +1,4 @@
-"""The classifier alone, of pictures and tags: what text in training has to beat."""
+"""The classifier alone, from pictures and tags: what training with text has to beat."""
 
 import torch
 

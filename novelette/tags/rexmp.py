@@ -1,4 +1,4 @@
-"""Relevant examples: a classifier a tag, of the pictures that show it best and of those without it that are hardest to tell apart."""
+"""Relevant examples: a classifier per tag, from the pictures that show it best and the hardest ones without it."""
 
 import torch
 from pydantic import BaseModel
