@@ -33,7 +33,7 @@ HEAD = """\
 This page is made by the program: `make docs` writes it, and a test fails when it is stale. Do not edit it.
 
 Exit status: 0 done; 1 a run of `novelette bench` or a method of `novelette compare` failed, or `novelette drift` found drift;
-2 something was wrong with what was asked, told in one sentence; 3 done, but some pictures were skipped, such as one that cannot be read;
+2 something was wrong with the request, as one sentence explains; 3 done, but some pictures were skipped, such as one that cannot be read;
 130 stopped with Ctrl-C.
 """
 
@@ -69,7 +69,7 @@ def cli_page() -> str:
     for args in names:
         sections.append((" ".join(("novelette", *args)), help_text(*args)))
         if args == ("distill",):
-            sections.append(("novelette distill, of a teacher that is no ede-gan", help_of_another_teacher()))
+            sections.append(("novelette distill, with a teacher other than an ede-gan", help_of_another_teacher()))
     return HEAD + "".join(f"\n## {title}\n\n```text\n{text}\n```\n" for title, text in sections)
 
 

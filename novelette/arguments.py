@@ -53,7 +53,7 @@ class Sets:
         attribute: an attribute of CelebA, e.g. Eyeglasses; pictures without it are normal
         group_by: a regular expression, e.g. 'part[0-9]+'; pictures in whose names it finds the same text show the same thing, and stay
             together in training or in calibration
-        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA can name more
+        data_root: a folder that holds named sets; NOVELETTE_DATA can name more
     """
 
     normal: str | None = None
@@ -78,7 +78,7 @@ class ClassSets:
         attribute: an attribute of CelebA, e.g. Eyeglasses; the classes are with and without it
         group_by: a regular expression, e.g. 'part[0-9]+'; pictures in whose names it finds the same text show the same thing, and stay
             together in training or in calibration
-        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA can name more
+        data_root: a folder that holds named sets; NOVELETTE_DATA can name more
     """
 
     attribute: str | None = None

@@ -43,7 +43,7 @@ def data(data_root: UseAppendAction[tuple[Path, ...]] = ()) -> int:
     """List the named data sets, and where their files were found.
 
     Args:
-        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA can name more
+        data_root: a folder that holds named sets; NOVELETTE_DATA can name more
     """
     from novelette.data.named import overview
 

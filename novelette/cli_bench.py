@@ -23,7 +23,7 @@ def bench(
     Args:
         file: a bench file, such as benchmarks/mnist-small.toml
         results: a folder for the records
-        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA can name more
+        data_root: a folder that holds named sets; NOVELETTE_DATA can name more
         jobs: processes at a time; on a cluster, those of all machines together (from 1 to 256)
         engine: joblib runs processes on this machine, ray on a Ray cluster, which needs the extra cluster
         address: address of the cluster's head, with --engine ray; without it Ray runs on this machine

@@ -70,7 +70,7 @@ def fit(args: Sequence[str]) -> int:
             frame: how a picture becomes square: stretched, its centre cut out, or padded
             seed: seed of everything that is drawn at random
             device: where to train
-            false_alarm_rate: the share of pictures of known classes that may be called unknown (above 0 below 1)
+            false_alarm_rate: the share of pictures of known classes that may be called unknown (above 0, below 1)
             resume: continue a stopped run of the same command
             force: replace an existing classifier, and the work of a stopped run
         """

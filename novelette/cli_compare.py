@@ -49,13 +49,13 @@ def compare(
         methods: methods separated by commas, each as it is given to novelette fit: "pca, ede-gan --widths 4 --steps 2000"; both kNNs are
             always among them
         minutes_each: minutes of training for each method; one whose steps are given takes as long as they take; each is stopped at
-            five times this plus a minute (above 0, to 7,000)
+            five times this plus a minute (above 0, up to 7,000)
         output: a folder for the report, one HTML page, and for the detectors
         size: side of the images that a network sees, px
         channels: 1 (grey) or 3 (colour); guessed from the pictures unless given
         frame: how a picture becomes square: stretched, its centre cut out, or padded
         tiles: cut each picture into N x N tiles, for small defects; it is as novel as its worst tile (from 1 to 8)
-        false_alarm_rate: the share of normal pictures that may be called novel (above 0 below 1)
+        false_alarm_rate: the share of normal pictures that may be called novel (above 0, below 1)
         seed: seed of everything that is drawn at random
         device: where to train
         json_: print one JSON object

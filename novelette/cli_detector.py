@@ -32,9 +32,9 @@ def calibrate(
     Args:
         detector: a detector made by novelette fit; changed in place unless -o is given
         source: normal pictures, or labelled ones with --miss-cost; pictures that training saw are left out
-        false_alarm_rate: the share of normal pictures that may be called novel; the detector's unless given (above 0 below 1)
+        false_alarm_rate: the share of normal pictures that may be called novel; the detector's unless given (above 0, below 1)
         miss_cost: how many false alarms are as bad as one missed novel picture (above 0)
-        novel_prior: the share of novel pictures among all that are to come (above 0 below 1)
+        novel_prior: the share of novel pictures among all pictures to come (above 0, below 1)
         output: write the recalibrated detector here instead
         force: replace an existing detector at -o
     """
@@ -84,7 +84,7 @@ def score(
         detector: a detector made by novelette fit or distill, or a bundle made by export, which is scored without torch
         source: a folder, one picture, or an .npy or .npz array
         output: a .csv or .jsonl file for path, score, p_value and novel, in the pictures' order; without it, CSV is printed
-        heatmaps: a folder for heat maps: each picture, with what is novel in it laid over
+        heatmaps: a folder for heat maps: each picture overlaid with what is novel in it
         device: where to compute; a bundle is scored on the CPU
         threads: for a bundle: how many batches are scored at a time; as many as there are cores unless given
         batch_size: for a bundle: how many images a thread scores at a time; 256 unless given

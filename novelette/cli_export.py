@@ -31,8 +31,8 @@ def export(
     Args:
         detector: a detector or classifier made by novelette fit, distill or classify fit
         output: the folder to make for the bundle
-        pictures: pictures to compare the two on, normal ones with --int8: a folder, an array, or the named set of the fit; those of the fit
-            unless given, and without --int8 made-up ones where those of the fit are gone
+        pictures: pictures to compare bundle and original on, normal ones with --int8: a folder, an array, or the named set of the fit;
+            those of the fit unless given, and without --int8 made-up ones where those of the fit are gone
         int8: 8 bits for weights and activations: a quarter to a third of the size, calibrated anew on pictures that training did not see
         labelled: labelled pictures to judge --int8 by AUROC: a folder with normal/ and any others, such as novel/, or the named set of the
             fit

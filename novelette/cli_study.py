@@ -35,7 +35,7 @@ def linear_gan(output: Output, steps: int = 4000, seeds: int = 5, force: Flag = 
     Args:
         output: a folder for the page and its plots
         steps: training steps of the linear GANs and the linear autoencoders beside them (from 100 to 1,000,000)
-        seeds: how many GANs and autoencoders are trained (from 1 to 100)
+        seeds: how many GANs, and as many autoencoders, are trained (from 1 to 100)
         force: replace an existing page
     """
     from novelette.studies.linear_gan_page import study

@@ -71,7 +71,7 @@ def fit(args: Sequence[str]) -> int:
             vocabulary: the tags to learn: those that most training pictures have, or tags drawn at random
             vocabulary_size: how many tags to learn (from 2 to 100,000)
             everything: hold no picture out of training
-            data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA can name more
+            data_root: a folder that holds named sets; NOVELETTE_DATA can name more
             seed: seed of everything that is drawn at random
             device: where to train
             resume: continue a stopped run of the same command
@@ -150,7 +150,7 @@ def evaluate(
         tagger: a tagger made by novelette tag fit
         source: tagged pictures, as for novelette tag fit; pictures that training saw are left out
         f_at_n: the recall in F@N: that among the first N or, as in the code of KDGAN's authors, the R-precision, whatever N is
-        data_root: a folder that holds named sets; may be given several times, and NOVELETTE_DATA can name more
+        data_root: a folder that holds named sets; NOVELETTE_DATA can name more
         json_: print one JSON object
     """
     from novelette.tags import store

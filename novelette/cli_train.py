@@ -61,7 +61,7 @@ def fit(args: Sequence[str]) -> int:
             tiles: cut each picture into N x N tiles, for small defects; it is as novel as its worst tile (from 1 to 8)
             seed: seed of everything that is drawn at random
             device: where to train
-            false_alarm_rate: the share of normal pictures that may be called novel (above 0 below 1)
+            false_alarm_rate: the share of normal pictures that may be called novel (above 0, below 1)
             paper: the paper's own recipe: slow, for a GPU
             resume: continue a stopped run of the same command
             force: replace an existing detector, and the work of a stopped run
@@ -114,7 +114,7 @@ def distill(args: Sequence[str]) -> int:
             output: the folder to make for the student
             seed: seed of everything that is drawn at random
             device: where to train
-            false_alarm_rate: the share of normal pictures that may be called novel; the teacher's unless given (above 0 below 1)
+            false_alarm_rate: the share of normal pictures that may be called novel; the teacher's unless given (above 0, below 1)
             paper: the paper's own recipe: slow, for a GPU
             resume: continue a stopped run of the same command
             force: replace an existing detector, and the work of a stopped run

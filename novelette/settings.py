@@ -19,6 +19,10 @@ def setting(default: Any, meaning: str, *, unit: str = "", **limits: Any) -> Any
     """
     low = "from " + _number(limits["ge"]) if "ge" in limits else "above " + _number(limits["gt"]) if "gt" in limits else ""
     high = "to " + _number(limits["le"]) if "le" in limits else "below " + _number(limits["lt"]) if "lt" in limits else ""
+    if "gt" in limits and high:
+        low, high = low + ",", high.replace("to ", "up to ")
+    elif "ge" in limits and "lt" in limits:
+        high = "to " + high
     stated = " ".join(part for part in (low, high, unit) if part)
     info: FieldInfo = Field(default, description=f"{meaning} ({stated})" if stated else meaning, **limits)
     return info

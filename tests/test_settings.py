@@ -10,7 +10,7 @@ from novelette.settings import Widths, explain, parse_widths, setting, validated
 
 class Sample(BaseModel, frozen=True, extra="forbid"):
     widths: Widths = setting((4, 8, 16), "channels of each block")
-    batch_size: int = setting(8, "pictures an update", ge=1, le=4096)
+    batch_size: int = setting(8, "pictures per update", ge=1, le=4096)
     rate: float = setting(0.5, "Adam's step size", gt=0, lt=1)
 
 
@@ -19,8 +19,8 @@ def described(name, model=Sample):
 
 
 def test_a_description_holds_meaning_range_and_unit():
-    assert described("batch_size") == "pictures an update (from 1 to 4,096)"
-    assert described("rate") == "Adam's step size (above 0 below 1)"
+    assert described("batch_size") == "pictures per update (from 1 to 4,096)"
+    assert described("rate") == "Adam's step size (above 0, below 1)"
     assert described("widths") == "channels of each block"
 
     class Timed(BaseModel):

@@ -1,4 +1,4 @@
-"""MIMIC: the classifier's scores are pulled towards the teacher's, without the labels."""
+"""MIMIC: the classifier's scores are pulled towards the teacher's, without regard to the labels."""
 
 from functools import partial
 

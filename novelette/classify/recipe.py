@@ -43,7 +43,7 @@ class Phased(BaseModel, frozen=True, extra="forbid"):
     """A method that has another loss than its pretraining."""
 
     forget: bool = setting(
-        True, "Adam forgets its averages after pretraining; off: its first steps after it are several times as long as --learning-rate"
+        True, "let Adam forget its averages after pretraining; off: its first steps afterwards are several times as long as --learning-rate"
     )
 
 

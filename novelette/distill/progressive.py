@@ -43,7 +43,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     w_1: float = setting(10.0, "weight of K_1, which compares the first latents", ge=0, le=1e4)
     w_x: float = setting(1.0, "weight of K_x, which compares the reconstructions", ge=0, le=1e4)
     w_2: float = setting(10.0, "weight of K_2, which compares the second latents", ge=0, le=1e4)
-    teacher_follows: bool = setting(False, "K_l also moves the teacher, where a structure trains it")
+    teacher_follows: bool = setting(False, "let K_l also move the teacher, where a structure trains it")
 
     def structures(self) -> tuple[int, ...]:
         """The structures to go through."""

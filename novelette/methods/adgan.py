@@ -33,7 +33,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     learning_rate: float = setting(1e-3, "Adam's step size for generator and discriminator", gt=0, le=1)
     schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: falling to zero on a cosine, or constant")
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean, in training and in the searches", ge=0, lt=1)
-    starts: int = setting(16, "n_seed, how many latents a picture is searched from", ge=1, le=1024)
+    starts: int = setting(16, "n_seed, how many latents the searches for a picture start from", ge=1, le=1024)
     search_steps: int = setting(10, "k, steps of each search", ge=1, le=100_000)
     search_rate: float = setting(0.25, "γ, Adam's step size for the latents in a search", gt=0, le=10)
     weights_rate: float = setting(5e-5, "γ_θ, Adam's step size for each copy of the generator's weights in a search", ge=0, le=1)

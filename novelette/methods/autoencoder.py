@@ -30,7 +30,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     hidden: int = setting(64, "how many numbers the code has", ge=1, le=8192)
     denoising: float = setting(
-        0.0, "standard deviation of the Gaussian noise on pictures that are encoded in training; pixels go from -1 to 1", ge=0, le=10
+        0.0,
+        "standard deviation of the Gaussian noise added to pictures before they are encoded in training; pixels go from -1 to 1",
+        ge=0,
+        le=10,
     )
     contractive: float = setting(0.0, "weight of the squared norm of the code's derivative ‖∂h/∂x‖²", ge=0, le=1e4)
     steps: int = setting(2_000, "training updates", ge=1, le=100_000_000)

@@ -31,9 +31,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """A narrow all-convolutional net on the classes' labels: those of a named set, or a folder's subfolders."""
 
     reading: Literal["plain", "dropout", "noise", "gradient"] = setting(
-        "dropout", "what is scored: one prediction (plain), the mean of several under dropout or noise, or how steep it is (gradient)"
+        "dropout",
+        "what is scored: one prediction (plain), the mean of several under dropout or noise, or how steep a prediction is (gradient)",
     )
-    passes: int = setting(20, "predictions in the mean, with --reading dropout or noise", ge=1, le=1000)
+    passes: int = setting(20, "predictions that are averaged, with --reading dropout or noise", ge=1, le=1000)
     dropped: float = setting(
         0.2,
         "share that dropout removes after each strided convolution, in training and in each pass; two fifths of it from the image",

@@ -48,7 +48,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     control: Control = setting("none", "how the learning rates are coupled to the losses")
     clip: float = setting(0.0, "longest gradient that a step takes; longer ones are scaled down to it; 0: no limit", ge=0, le=1e6)
     bound: float = setting(0.0, "ε: probabilities are kept in [ε, 1 - ε]", ge=0, lt=0.5)
-    minibatch: bool = setting(False, "the discriminator sees how much its batch varies")
+    minibatch: bool = setting(False, "let the discriminator see how much its batch varies")
     autoencoder: Literal["none", "initial", "joint"] = setting(
         "none", "the generator is first an autoencoder's decoder, and with joint it stays one (an adversarial autoencoder)"
     )

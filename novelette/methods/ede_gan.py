@@ -47,9 +47,9 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     widths: Widths = setting((4,), "channels of each downsampling block, or one number u for u, 2u, 4u, ... up to 256")
     latent: int = setting(256, "size of the latent vectors", ge=1, le=4096)
     norm: Literal["image", "batch"] = setting("image", "normalize each image by itself, or by its batch (BatchNorm)")
-    norm_first: bool = setting(True, "normalization after the first convolution too, as in the papers' table (GANomaly's code has none)")
+    norm_first: bool = setting(True, "normalize after the first convolution too, as in the papers' table (GANomaly's code does not)")
     statistics: Literal["batch", "running"] = setting(
-        "batch", "what a score is normalized by, with --norm batch: its batch, or training's average"
+        "batch", "what normalizes pictures in scoring, with --norm batch: their batch, or training's average"
     )
     steps: int = setting(12_000, "updates of generator and discriminator", ge=1, le=100_000_000)
     epochs: int = setting(0, "passes over the pictures, instead of --steps; 0 means that --steps counts", ge=0, le=100_000)
@@ -72,7 +72,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     )
     distance: Literal["mahalanobis", "euclidean"] = setting(
         "mahalanobis",
-        "distance of z and ẑ, with --pipeline ede: in units of their spread on the training pictures, or plain as in the papers",
+        "distance between z and ẑ, with --pipeline ede: in units of their spread on the training pictures, or plain as in the papers",
     )
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     gamma: float = setting(16.0, "γ times the training vectors' total variance; 1 is scikit-learn's `scale`", gt=0, le=1e4)
     variance: float = setting(0.95, "share of the variance that the principal components explain; 1: all pixels", gt=0, le=1)
     contrast: Contrast = setting(
-        "l2", "each picture less its mean is scaled to length 1 (l2) or mean size 1 (l1), or stays as it is (none)"
+        "l2", "how pictures are normalized: less their mean and scaled to length 1 (l2) or mean size 1 (l1), or not at all (none)"
     )
 
 

@@ -34,7 +34,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     learning_rate: float = setting(2e-3, "Adam's step size for all networks", gt=0, le=1)
     schedule: Literal["cosine", "constant"] = setting("cosine", "learning rate over training: falling to zero on a cosine, or constant")
     beta1: float = setting(0.5, "Adam's decay of the gradient's mean", ge=0, lt=1)
-    noise: float = setting(0.14, "standard deviation of the noise on pictures that are encoded in training", ge=0, le=2)
+    noise: float = setting(0.14, "standard deviation of the noise added to pictures before they are encoded in training", ge=0, le=2)
     w_rec: float = setting(10.0, "λ, weight of the reconstruction", ge=0, le=1e4)
     w_latent: float = setting(0.4, "weight of the latent discriminator's verdict", ge=0, le=1e4)
     w_visual: float = setting(0.04, "weight of the visual discriminator's verdict", ge=0, le=1e4)

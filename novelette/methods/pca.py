@@ -16,7 +16,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     variance: float = setting(0.5, "share of the variance that the principal components explain", gt=0, lt=1)
     contrast: Contrast = setting(
-        "l2", "each picture less its mean is scaled to length 1 (l2) or mean size 1 (l1), or stays as it is (none)"
+        "l2", "how pictures are normalized: less their mean and scaled to length 1 (l2) or mean size 1 (l1), or not at all (none)"
     )
 
 

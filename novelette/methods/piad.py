@@ -75,13 +75,14 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     gamma_g: float = setting(100.0, "weight of the reconstruction for the generator, with --balance manual", ge=0, le=1e6)
     balance_every: int = setting(100, "steps between two measurements of gradients, with --balance gradients", ge=1, le=1_000_000)
     balance_norm: Literal["l2", "std"] = setting(
-        "l2", "size of a layer's gradient: its norm, as printed, or its standard deviation, as in the authors' code"
+        "l2",
+        "size of a layer's gradient, with --balance gradients: its norm, as printed, or its standard deviation, as in the authors' code",
     )
     balance_reduce: Literal["mean", "median"] = setting(
-        "mean", "what is taken over layers and history: the mean, as printed, or the median, as in the authors' code"
+        "mean", "what --balance gradients takes over layers and history: the mean, as printed, or the median, as in the authors' code"
     )
-    smoothing: float = setting(0.05, "smoothing of gradient norms: how much the newest counts", gt=0, le=1)
-    history: int = setting(200, "how many of the last measurements of gradients count", ge=1, le=100_000)
+    smoothing: float = setting(0.05, "smoothing of gradient norms, with --balance gradients: how much the newest counts", gt=0, le=1)
+    history: int = setting(200, "how many of the last measurements of gradients count, with --balance gradients", ge=1, le=100_000)
     precision: Precision = setting(
         "float32", "precision of products in training; bfloat16 is faster where the processor supports it (AMX, GPUs)"
     )

@@ -28,10 +28,10 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
 class Game(Rewards, Recipe, frozen=True, extra="forbid"):
     """A method with players that read text, which are not kept."""
 
-    width: int = setting(256, "width of the picture and text features that a player with text multiplies", ge=1, le=4096)
+    width: int = setting(256, "how many features of picture and of text the players that read text multiply", ge=1, le=4096)
     reading_rate: float = setting(1e-3, "Adam's step size for the networks that read text", gt=0, le=1)
     passes_d: int = setting(1, "the discriminator's passes over the pictures in an epoch", ge=1, le=1000)
-    forget: bool = setting(False, "Adam forgets its averages of pretraining when the game begins")
+    forget: bool = setting(False, "let Adam forget its averages of pretraining when the game begins")
     samples: int = setting(5, "tags that a player draws for a picture", ge=2, le=10_000)
 
 

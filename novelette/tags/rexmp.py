@@ -17,7 +17,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """Of the choice of examples, and of the classifiers."""
 
     k: int = setting(50, "how many neighbours vote on whether a picture shows its tag", ge=1, le=10_000)
-    positives: int = setting(100, "most pictures with a tag to learn from, the most relevant ones", ge=1, le=100_000)
+    positives: int = setting(100, "how many pictures with the tag are used at most, the most relevant ones", ge=1, le=100_000)
     negatives: int = setting(100, "pictures without the tag per round, the hardest of the candidates", ge=1, le=100_000)
     candidates: int = setting(400, "how many pictures without the tag are drawn per round as candidates", ge=1, le=1_000_000)
     rounds: int = setting(5, "classifiers per tag, one a round, whose mean is taken", ge=1, le=100)
