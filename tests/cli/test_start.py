@@ -43,7 +43,7 @@ def test_help_of_a_method_lists_its_settings_with_their_ranges_and_defaults(reci
     config = ede_gan.paper() if recipe else ede_gan.Config()
     widths = "-".join(map(str, config.widths))
     assert re.search(rf"--widthsN-N-Nchannelsofeachdownsamplingblock[^)]+\(default:{widths}\)", words)
-    assert f"--batch-sizeINTpicturesanupdate(from1to4,096)(default:{config.batch_size})" in words
+    assert f"--batch-sizeINTpicturesperupdate(from1to4,096)(default:{config.batch_size})" in words
 
 
 def test_methods_and_version_are_printed(capsys):
