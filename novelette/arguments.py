@@ -119,7 +119,7 @@ def methods_usage(command: str, output: str, does: str | None, methods: Mapping[
     Raises: InputError where something else than a method, or a call for help, was given.
     """
     if args and args[0] not in ("-h", "--help"):
-        raise InputError(f"{command} METHOD SOURCE: the method comes first, one of {', '.join(methods)}")
+        raise InputError(f"{command} METHOD SOURCE: the method comes first; choose one of {', '.join(methods)}")
     print(f"usage: {command} METHOD SOURCE -o {output} ...\n")
     print((does or "").splitlines()[0] + "\n")
     for name, module in methods.items():
@@ -158,10 +158,10 @@ def plainly(text: str) -> str:
     if told := re.match(r"Missing from novelette [^:]*: (.*)", text):
         return "missing: " + ", ".join(re.findall(r"(?:^|\(required\) )((?:-\w|--[\w-]+) [^\s,]+|[^\s,]+)", told[1]))
     if told := re.match(r"Error parsing ([^:]+): .*(?:for int\(\) with base 10|(to float)): ('.*?')", text):
-        return f"{told[1]} {told[3]} is no {'number' if told[2] else 'whole number'}"
+        return f"{told[1]} {told[3]} is not a {'number' if told[2] else 'whole number'}"
     if told := re.match(r"(?i)invalid choice '(.*)' for argument '(.*)'\.\s+Expected one of \((.*)\)", text):
         choices = re.findall(r"'(.*?)'", told[3])
-        return f"{told[2]} {told[1]} is none of {', '.join(sorted(choices, key=lambda choice: int(choice) if choice.isdigit() else 0))}"
+        return f"{told[2]} {told[1]} is not one of {', '.join(sorted(choices, key=lambda choice: int(choice) if choice.isdigit() else 0))}"
     if told := re.match(r"Missing value for argument '(?:.*/)?(.*)'\.", text):
         return f"{told[1]} needs a value"
     if told := re.match(r"Unrecognized options: (.*)", text):

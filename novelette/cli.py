@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not _no_memory(error):
             raise
-        say("novelette: there is not enough memory: a smaller --batch-size, --size or network, or fewer pictures, need less")
+        say("novelette: there is not enough memory: try a smaller --batch-size, --size or network, or fewer pictures")
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:

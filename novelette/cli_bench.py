@@ -36,7 +36,7 @@ def bench(
     from novelette.words import counted
 
     if not 1 <= jobs <= 256:
-        raise InputError(f"--jobs {jobs} is not from 1 to 256")
+        raise InputError(f"--jobs {jobs} is out of range: give 1 to 256")
     where: Any = {"data_roots": data_root, "jobs": jobs, "engine": engine, "address": address, "device": device, "bar": True}
     if grid.is_grid(file):
         of_classifiers = grid.read_grid(file)
@@ -48,8 +48,8 @@ def bench(
         found = find(file, results)
         print(table_of(asked.bench, records, found.rows_beside))
         for field, count in found.lacking.items():
-            lack = f"{counted(count, 'record')} {'lacks' if count == 1 else 'lack'} {field!r}, which the bench did not ask for then"
-            say(f"{lack}: delete the lines in {results / asked.bench.name}.jsonl, and these runs are done again")
+            lack = f"{counted(count, 'record')} {'lacks' if count == 1 else 'lack'} {field!r}, which the bench did not ask for when it ran"
+            say(f"{lack}: to repeat these runs, delete their lines in {results / asked.bench.name}.jsonl and run the bench again")
     return 1 if any("error" in record for record in records) else 0
 
 

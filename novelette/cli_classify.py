@@ -23,7 +23,7 @@ def classify(args: Sequence[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
         return _usage()
     if args[0] not in COMMANDS:
-        raise InputError(f"novelette classify {args[0]}: choose one of {', '.join(COMMANDS)}")
+        raise InputError(f"there is no command novelette classify {args[0]!r}: choose one of {', '.join(COMMANDS)}")
     return COMMANDS[args[0]](args[1:])
 
 
@@ -227,7 +227,7 @@ def _opened(path: Path, device: str) -> Any:
 
         loaded = runtime.load(path)
         if not loaded.classes:
-            raise InputError(f"{path} is the bundle of a detector, which knows no classes: novelette score takes it")
+            raise InputError(f"{path} is the bundle of a detector, which knows no classes: give it to novelette score")
         return loaded
     from novelette.classify import store
     from novelette.training import pick_device

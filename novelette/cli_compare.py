@@ -71,7 +71,7 @@ def compare(
 
     check_seed(seed)
     if not 0 < minutes_each <= MOST_MINUTES:
-        raise InputError(f"--minutes-each {minutes_each:g} is not above 0 and up to {MOST_MINUTES:,}, which is nearly five days")
+        raise InputError(f"--minutes-each {minutes_each:g} is out of range: give more than 0, up to {MOST_MINUTES:,} (nearly five days)")
 
     def recipe(method: str, config: Any) -> Recipe:
         return Recipe(method, config, size, channels, frame, tiles, seed, device, false_alarm_rate, sets.where())
@@ -98,7 +98,7 @@ def compare(
     status = skipped(found.unreadable(), found.normal.chosen.source, *([] if found.test is None else [found.test.source]))
     left_out = [failure for failure in found.failures if methods == DEFAULT and without_weights(failure.entrant.recipe)]
     for failure in left_out:
-        say(f"{failure.entrant.label} is left out: its network's weights are not there, and --methods did not ask for it")
+        say(f"{failure.entrant.label} is left out: the weights of its network were not found, and --methods did not ask for it")
     return 1 if len(found.failures) > len(left_out) else status
 
 
@@ -120,7 +120,7 @@ def entrants(methods: str, recipe: "Callable[[str, Any], Recipe]") -> "list[Entr
     for label in dict.fromkeys([*ALWAYS, *(" ".join(item.split()) for item in methods.split(",") if item.strip())]):
         method, *args = label.split()
         if {"-h", "--help"} & set(args):
-            raise InputError(f"--methods takes no help: novelette fit {method} --help lists its settings")
+            raise InputError(f"--methods does not take --help: novelette fit {method} --help lists the method's settings")
         given = settings_given(find_method(method), method, args)
         config = configured(method, given, paper="--paper" in args)
         entered.append(Entrant(label, recipe(method, config), paced=not {"epochs", *lengths(config)} & set(given)))

@@ -49,10 +49,10 @@ def drift(
     outputs.check(output, endings=(".svg",), force=force)
     loaded = opened(detector, device, None, None)
     if len(loaded.calibration) == 0:
-        raise InputError(f"{detector} has no calibration to compare with: novelette calibrate gives a detector one, then export it anew")
+        raise InputError(f"{detector} has no calibration to compare with: run novelette calibrate on the detector, then export it again")
     predictions = loaded.predict(open_source(source), bar=True)
     if not predictions.names:
-        raise InputError(f"{detector} gives none of these pictures a finite score: fit it anew")
+        raise InputError(f"{detector} gives none of these pictures a finite score: fit it again")
     course = course_of(predictions.score, loaded.calibration, seed=seed)
     print(json.dumps(course.to_json()) if json_ else course.sentence(predictions.names))
     if output is not None:
@@ -85,9 +85,9 @@ def learn(
     from novelette.words import counted
 
     if (output is None) != in_place:
-        raise InputError("say where the detector that knows them goes: with -o, or with --in-place; one of the two")
+        raise InputError("give either -o or --in-place, to say where the detector that has learned the pictures is written")
     if not pictures:
-        raise InputError("say which pictures are to be learned: files or folders after the detector")
+        raise InputError("no pictures to learn were given: name files or folders after the detector")
     loaded = store.load(detector)
     store.check_output(output or detector, force=force or in_place)
     found = learn(loaded, pictures)
@@ -97,17 +97,18 @@ def learn(
     for i, name in enumerate(found.names[:LISTED]):
         was, now = ("" if novel is None else ", novel" if novel[i] else ", normal" for novel in (found.was_novel, found.is_novel))
         print(f"{name}: score {found.before[i]:.4g}{was}; now {found.after[i]:.4g}{now}")
-    known = f", {found.known:,} of those given {'was' if found.known == 1 else 'were'} known before" if found.known else ""
-    print(f"{path}: knows {counted(len(found.names), 'picture')} more{known}")
+    known = f", and already knew {found.known:,} of those given" if found.known else ""
+    print(f"{path}: learned {counted(len(found.names), 'new picture')}{known}")
     still = 0 if found.is_novel is None else int(found.is_novel.sum())
     if still:
         print(
-            f"{still:,} still novel: their score is a mean over several neighbours, and one of them does not make it; learn more like them"
+            f"{still:,} still novel: a score is a mean over several neighbours, and one close neighbour is not enough; learn more "
+            "pictures like these"
         )
     kept = (
         "calibrated again on the same pictures"
         if found.recalibrated
-        else "its calibration pictures are not at hand as they were, and their old scores stay"
+        else "its calibration pictures are missing or have changed, so their old scores stay"
     )
     print(f"{kept}: {missing_words(found.detector) or threshold_words(found.detector)}")
     return skipped(found.unreadable)
@@ -124,10 +125,10 @@ def opened(path: Path, device: str, threads: int | None, batch_size: int | None)
 
         return runtime.load(path, threads=threads, batch_size=runtime.BATCH_SIZE if batch_size is None else batch_size)
     if is_classifier(path):
-        raise InputError(f"{path} is a classifier: novelette classify predict and evaluate take it, or export it first")
+        raise InputError(f"{path} is a classifier: use novelette classify predict or evaluate, or export it first")
     for option, value in (("--threads", threads), ("--batch-size", batch_size)):
         if value is not None:
-            raise InputError(f"{option} is for bundles, and {path} is none: leave it out, or export the detector first")
+            raise InputError(f"{option} is for bundles, and {path} is not one: leave it out, or export the detector first")
     from novelette import store
     from novelette.training import pick_device
 

@@ -45,7 +45,7 @@ def calibrate(
 
     by_cost = miss_cost is not None or novel_prior is not None
     if by_cost and (miss_cost is None or novel_prior is None or false_alarm_rate is not None):
-        raise InputError("--miss-cost and --novel-prior go together, and take the place of --false-alarm-rate")
+        raise InputError("--miss-cost and --novel-prior must be given together, and without --false-alarm-rate, whose place they take")
     if false_alarm_rate is not None and not 0 < false_alarm_rate < 1:
         raise InputError(f"--false-alarm-rate {false_alarm_rate:g} is not between 0 and 1")
     loaded = store.load(detector)
@@ -54,7 +54,7 @@ def calibrate(
         weighing = {"miss_cost": miss_cost, "novel_prior": novel_prior}
         changed, weighed, unreadable = calibrate_by_cost(loaded, source, sets.where(), **weighing, bar=True)
         path = store.save(changed, output or detector, force=force or output is None, log=detector / store.LOG)
-        print(f"{path}: calibrated on {counted(weighed.normal, 'normal picture')} and {weighed.novel:,} novel")
+        print(f"{path}: calibrated on {counted(weighed.normal, 'normal picture')} and {counted(weighed.novel, 'novel one')}")
         print(cost_words(changed, weighed))
         return skipped(unreadable)
     rate = loaded.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
@@ -151,7 +151,9 @@ def evaluate(
     outputs.check_report(output, force=force)
     found = opened(detector, device, None, None)
     if isinstance(found, Runtime) and found.classes:
-        raise InputError(f"{detector} is the bundle of a classifier: novelette classify predict takes it, and evaluate its classifier")
+        raise InputError(
+            f"{detector} is the bundle of a classifier: use novelette classify predict, or classify evaluate with its classifier"
+        )
     loaded = Shipped(found) if isinstance(found, Runtime) else found
     evaluation, selection = evaluate_detector(loaded, source, sets.where(), train, seed=seed, bar=True)
     if json_:
@@ -164,7 +166,7 @@ def evaluate(
         if evaluation.kinds:
             print("\n".join(text_table(KINDS, kind_rows(evaluation)[:HARDEST])))
         if len(evaluation.kinds) > HARDEST:
-            print(f"and {len(evaluation.kinds) - HARDEST:,} kinds more, which --json and the report have")
+            print(f"and {len(evaluation.kinds) - HARDEST:,} more kinds, which --json and the report list")
     if output is not None:
         page = write_report(output, loaded, evaluation, selection.source, title=f"{detector.name} on {selection.title}")
         say(f"report: {page}")

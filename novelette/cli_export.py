@@ -61,7 +61,7 @@ def export(
     checked = export_detector(loaded, output, pictures=pictures, force=force)
     _tell_checked(output, checked)
     if loaded.scorer.keeps_pictures:
-        say("the bundle holds the training pictures, which a detector of this method keeps: who has it has them")
+        say("the bundle holds the training pictures, which a detector of this method keeps: whoever has the bundle has them too")
     return 0
 
 
@@ -70,7 +70,7 @@ def _export_classifier(classifier: Path, output: Path, pictures: str | None, int
     from novelette.classify.export import export_classifier
 
     if int8:
-        raise InputError(f"{classifier} is a classifier, and --int8 is for detectors: leave it out")
+        raise InputError(f"{classifier} is a classifier, and --int8 is for detectors: leave out --int8")
     _tell_checked(output, export_classifier(store.load(classifier), output, pictures=pictures, force=force))
     return 0
 
@@ -82,7 +82,7 @@ def _tell_checked(output: Path, checked: "Checked") -> None:
     verdicts = f"the same verdicts on {counted(checked.pictures, 'picture')}"
     print(f"{output}: {_bytes(output):,} bytes; {verdicts}, scores to {checked.worst_difference:.0e}")
     if checked.source == "made":
-        say("the pictures of the fit are not at hand, so the two were compared on made ones: --pictures SOURCE compares them on yours")
+        say("the pictures of the fit are missing, so the bundle was checked on generated ones: give --pictures SOURCE to check it on yours")
 
 
 def _check(int8: bool, labelled: str | None, most_auroc_loss: float | None, least_correlation: float | None) -> None:
@@ -90,13 +90,13 @@ def _check(int8: bool, labelled: str | None, most_auroc_loss: float | None, leas
     given = {"--labelled": labelled, "--most-auroc-loss": most_auroc_loss, "--least-correlation": least_correlation}
     for option, value in given.items():
         if value is not None and not int8:
-            raise InputError(f"{option} is for --int8: leave it out, or give both")
+            raise InputError(f"{option} needs --int8: give both, or leave {option} out")
         if isinstance(value, float) and not 0 <= value <= 1:
             raise InputError(f"{option} {value:g} is not between 0 and 1")
     if most_auroc_loss is not None and labelled is None:
         raise InputError("--most-auroc-loss needs --labelled SOURCE: without labels there is no AUROC")
     if least_correlation is not None and labelled is not None:
-        raise InputError("--least-correlation judges where there are no labels: leave out either it or --labelled")
+        raise InputError("--least-correlation is for pictures without labels: leave out either --least-correlation or --labelled")
 
 
 def _tell(output: Path, found: "Quantized") -> None:

@@ -48,20 +48,20 @@ def serve(
         if value < 1:
             raise InputError(f"--{option} {value} is too small: give 1 or more")
     if not 1 <= max_pixels <= MAX_PIXELS // MEGA:
-        raise InputError(f"--max-pixels {max_pixels} is not from 1 to {MAX_PIXELS // MEGA}")
+        raise InputError(f"--max-pixels {max_pixels} is out of range: give 1 to {MAX_PIXELS // MEGA}")
     if not 0.1 <= timeout <= 3600:
-        raise InputError(f"--timeout {timeout:g} is not from 0.1 to 3600")
+        raise InputError(f"--timeout {timeout:g} is out of range: give 0.1 to 3600")
     if is_detector(bundle) and not is_bundle(bundle):
-        raise InputError(f"{bundle} is a detector, and what serves is a bundle: novelette export {bundle} -o BUNDLE makes one")
+        raise InputError(f"{bundle} is a detector, and novelette serve needs a bundle: make one with novelette export {bundle} -o BUNDLE")
     if is_classifier(bundle):
-        raise InputError(f"{bundle} is a classifier, and what serves is a bundle: novelette export {bundle} -o BUNDLE makes one")
+        raise InputError(f"{bundle} is a classifier, and novelette serve needs a bundle: make one with novelette export {bundle} -o BUNDLE")
     token = server.read_token(token_file)
     detector = runtime.load(bundle, threads=1)
     limits = Limits(max_body * MEGA, max_pixels * MEGA, max_pictures, queue, timeout)
     app = create_app(detector, limits=limits, token=token, threads=threads)
     with server.opened(host, port) as listening:
         if token is None and not ip_address(listening.getsockname()[0]).is_loopback:
-            say("whoever reaches this address can ask: --token-file or NOVELETTE_TOKEN gives a token that requests must send")
+            say("anyone who can reach this address can use the server: to require a token, give --token-file or NOVELETTE_TOKEN")
         address = server.address_of(listening)
         server.run(app, limits, listening, lambda: print(f"{bundle}: serving at {address}; Ctrl-C stops", flush=True))
     print("stopped")

@@ -84,7 +84,7 @@ def order(
     _between("--orders", orders, 2, 10_000)
     check_seed(seed)
     if not is_named(source):
-        raise InputError(f"{source} is no named set: see novelette data")
+        raise InputError(f"{source} is not a named set: novelette data lists them")
     command = _command(["order", source], sets, pictures=pictures, orders=orders, seed=seed)
     return _made("order", output, force, lambda: study(source, sets.where(), pictures=pictures, orders=orders, seed=seed, command=command))
 
@@ -126,7 +126,7 @@ STUDIES: dict[str, Callable[..., int]] = {"linear-gan": linear_gan, "divergence"
 
 def _between(option: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise InputError(f"{option} {value:,} is not from {low:,} to {high:,}")
+        raise InputError(f"{option} {value:,} is out of range: give {low:,} to {high:,}")
 
 
 def _command(words: Sequence[str], sets: Sets, **options: object) -> str:

@@ -30,7 +30,7 @@ def tag(args: Sequence[str]) -> int:
         print("\nnovelette tag fit --help lists the methods.")
         return 0
     if args[0] not in TAG:
-        raise InputError(f"there is no novelette tag {args[0]!r}: choose one of {', '.join(TAG)}")
+        raise InputError(f"there is no command novelette tag {args[0]!r}: choose one of {', '.join(TAG)}")
     return fit(args[1:]) if args[0] == "fit" else parse(TAG[args[0]], args[1:], f"tag {args[0]}")
 
 
@@ -43,7 +43,7 @@ def fit(args: Sequence[str]) -> int:
     if args[0] not in METHODS:
         from novelette.words import choice_words
 
-        raise InputError(f"there is no method {args[0]!r} of taggers: {choice_words(args[0], METHODS)}")
+        raise InputError(f"there is no method {args[0]!r} for taggers: {choice_words(args[0], METHODS)}")
     from novelette.tags.features import Look
 
     module = METHODS[args[0]]
@@ -86,7 +86,7 @@ def fit(args: Sequence[str]) -> int:
 
         check_seed(seed)
         if not 2 <= vocabulary_size <= 100_000:
-            raise InputError(f"--vocabulary-size {vocabulary_size} is not from 2 to 100,000")
+            raise InputError(f"--vocabulary-size {vocabulary_size} is out of range: give 2 to 100,000")
         config = validated(module.Config, module.Config().model_dump() | given_settings(settings, args))
         look_config = validated(Look, Look().model_dump() | given_settings(look, args))
         recipe = Recipe(args[0], config, look_config, vocabulary, vocabulary_size, everything, seed, device)
@@ -124,7 +124,7 @@ def suggest(
     from novelette.words import counted
 
     if n < 1:
-        raise InputError(f"-n {n} is no number of tags: give 1 or more")
+        raise InputError(f"-n {n} is too small: give 1 or more")
     outputs.check(output, force=force)
     loaded, source = store.load(tagger), open_source(pictures)
     seen = loaded.see(source, bar=True)
@@ -168,7 +168,7 @@ def evaluate(
         heads = [f"{name} (kdgan)" if f_at_n == "kdgan" and name.startswith("F@") else name for name in found.values]
         print("\n".join(text_table(["", *heads], rows)))
         print(found.sentence())
-        left_out = f"{found.trained_on:,} of its training, {found.untagged:,} with other tags alone"
+        left_out = f"{found.trained_on:,} that trained the tagger, {found.untagged:,} with no tag of its vocabulary"
         print(f"on {counted(found.pictures, 'picture')}; left out: {left_out}")
     return skipped(found.unreadable)
 
@@ -190,12 +190,13 @@ def _keep(fitted: Any, output: Path, force: bool) -> int:
     took = seconds_words(of["seconds"])
     print(f"{output}: {fitted.tagger.method} fitted on {counted(of['n_training'], 'picture')} and {tags} in {took}")
     if fitted.held_out:
-        print(f"{counted(fitted.held_out, 'picture')} held out: novelette tag evaluate on the same source measures on them")
-    for count, what in ((fitted.untagged, "with no tag of the vocabulary, left out"), (fitted.without_text, "without text")):
-        if count:
-            print(f"{counted(count, 'training picture')} {what}")
+        print(f"{counted(fitted.held_out, 'picture')} held out: novelette tag evaluate on the same source measures the tagger on them")
+    if fitted.untagged:
+        print(f"left out: {counted(fitted.untagged, 'training picture')} with no tag of the vocabulary")
+    if fitted.without_text:
+        print(f"{counted(fitted.without_text, 'training picture')} without text")
     if fitted.without_tags:
-        print(f"{counted(fitted.without_tags, 'picture')} without any tag left out")
+        print(f"left out: {counted(fitted.without_tags, 'picture')} with no tag at all")
     return skipped(fitted.unreadable)
 
 

@@ -194,14 +194,14 @@ def training(output: Path, resume: bool, force: bool, check_output: Callable[...
     folder = work.folder_of(output)
     with work.held(folder):
         if resume and not work.waits(folder):
-            say(f"there is no stopped run at {folder}: beginning one")
+            say(f"there is no stopped run at {folder}: starting a new one")
         if work.waits(folder) and not (resume or force):
-            raise InputError(f"{folder} holds the work of a stopped run: give --resume to go on with it, or --force to begin anew")
+            raise InputError(f"{folder} holds the work of a stopped run: give --resume to continue it, or --force to start over")
         work.keep_forced(folder, replacing)
         try:
             yield Run(folder, resume=resume, bar=True)
         except Interrupted as stopped:
-            say(f"{stopped}; the work is kept in {folder}: give the same command with --resume to go on")
+            say(f"{stopped}; the work is kept in {folder}: give the same command with --resume to continue")
         except Diverged:
             work.remove(folder)  # a checkpoint on the way to nowhere
             raise

@@ -23,7 +23,7 @@ def missing_words(detector: Any) -> str:
     n, needed = len(detector.calibration), pictures_needed(detector.false_alarm_rate)
     return (
         f"no threshold: a false-alarm rate of {detector.false_alarm_rate:g} needs {needed} calibration pictures, {needed - n} more than "
-        f"the {n} there are: give novelette calibrate at least {needed} normal ones that it was not trained on"
+        f"the {n} there are; run novelette calibrate with at least {needed} normal pictures that the detector was not trained on"
     )
 
 
@@ -66,7 +66,7 @@ def skipped(unreadable: dict[str, str], *sources: Any) -> int:
 def check_seed(seed: int, option: str = "--seed") -> None:
     """Raises: InputError for a seed that torch's generators do not take."""
     if not 0 <= seed < 2**63:
-        raise InputError(f"{option} {seed} is not from 0 to {2**63 - 1:,}")
+        raise InputError(f"{option} {seed} is out of range: give 0 to {2**63 - 1:,}")
 
 
 def say(text: str) -> None:

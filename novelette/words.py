@@ -29,7 +29,7 @@ def flat(nested: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def install_words(extra: str) -> str:
     """What to do where an extra is not installed."""
-    return f"install novelette with its extra {extra}, in a checkout pip install '.[{extra}]'"
+    return f"install novelette with its extra {extra} (in a checkout: pip install '.[{extra}]')"
 
 
 def choice_words(name: str, names: Iterable[str]) -> str:

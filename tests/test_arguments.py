@@ -11,12 +11,12 @@ from novelette.cli import main
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["fit", "knn", "x", "-o", "y", "--seed", "abc"], "--seed 'abc' is no whole number;"),
-        (["classify", "fit", "plain", "x", "-o", "y", "--pictures", "1.5"], "--pictures '1.5' is no whole number;"),
-        (["calibrate", "x", "y", "--false-alarm-rate", "half"], "--false-alarm-rate 'half' is no number;"),
-        (["fit", "knn", "x", "-o", "y", "--channels", "2"], "--channels 2 is none of 1, 3;"),
+        (["fit", "knn", "x", "-o", "y", "--seed", "abc"], "--seed 'abc' is not a whole number;"),
+        (["classify", "fit", "plain", "x", "-o", "y", "--pictures", "1.5"], "--pictures '1.5' is not a whole number;"),
+        (["calibrate", "x", "y", "--false-alarm-rate", "half"], "--false-alarm-rate 'half' is not a number;"),
+        (["fit", "knn", "x", "-o", "y", "--channels", "2"], "--channels 2 is not one of 1, 3;"),
         (["fit", "knn", "x", "-o", "y", "--normal"], "--normal needs a value;"),
-        (["classify", "fit", "plain", "x", "-o", "y", "--pictures", "none"], "--pictures 'none' is no whole number;"),
+        (["classify", "fit", "plain", "x", "-o", "y", "--pictures", "none"], "--pictures 'none' is not a whole number;"),
         (["fit", "knn", "x", "-o", "y", "--szie", "64"], "unrecognized options: --szie; did you mean --size?"),
         (["score", "x", "y", "z"], "unrecognized options: z;"),
         (["fit", "knn"], "missing: SOURCE, -o PATH;"),

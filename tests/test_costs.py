@@ -82,8 +82,8 @@ def test_what_cannot_be_weighed_is_refused_in_one_sentence(tmp_path, capsys):
     labelled = write_labelled(tmp_path / "labelled", 12)
     weigh = ["calibrate", str(det), str(labelled), "--miss-cost", "20", "--novel-prior"]
     assert_refused([*weigh, "1.5"], tmp_path, capsys, "--novel-prior 1.5 between 0 and 1")
-    assert_refused(weigh[:-1], tmp_path, capsys, "--miss-cost and --novel-prior go together")
-    assert_refused([*weigh, "0.1", "--false-alarm-rate", "0.1"], tmp_path, capsys, "take the place of --false-alarm-rate")
+    assert_refused(weigh[:-1], tmp_path, capsys, "--miss-cost and --novel-prior must be given together")
+    assert_refused([*weigh, "0.1", "--false-alarm-rate", "0.1"], tmp_path, capsys, "without --false-alarm-rate, whose place they take")
     assert_refused([*weigh, "0.0001"], tmp_path, capsys, "it costs least to call nothing novel, 0.002 a picture")
     write(tmp_path / "mixed" / "normal", stripes(6, seed=1))
     write(tmp_path / "mixed" / "novel", stripes(6, seed=2))  # no different from the normal ones

@@ -61,7 +61,7 @@ def test_a_learned_picture_is_novel_no_more_and_others_of_its_kind_are_nearer(tm
     out = capsys.readouterr().out
     assert "00.png: score" in out
     assert ", novel; now 0, normal" in out
-    assert "b.det: knows 1 picture more" in out
+    assert "b.det: learned 1 new picture" in out
     assert judged(tmp_path / "b.det", odd / "00.png") == (0, False)
     assert judged(tmp_path / "b.det", odd / "01.png")[0] < judged(det, odd / "01.png")[0]
     assert judged(det, odd / "00.png")[1]  # the detector itself is as it was
@@ -117,7 +117,7 @@ def test_a_picture_in_colour_beside_those_of_the_calibration_is_left_out_there_a
     capsys.readouterr()
     assert main(["learn", str(det), str(odd), "--in-place"]) == 3
     out, err = capsys.readouterr()
-    assert "knows 3 pictures more" in out
+    assert "learned 3 new pictures" in out
     assert "old scores stay" not in out
     assert "red.png" in out + err
 
@@ -132,11 +132,11 @@ def test_the_mean_of_several_neighbours_may_leave_a_learned_picture_novel_and_th
 def test_what_is_known_is_not_learned_twice_and_copies_count_once(tmp_path, det, parts, odd, capsys):
     shutil.copy(odd / "00.png", odd / "copy.png")
     assert main(["learn", str(det), str(odd), "--in-place"]) == 0
-    assert "knows 3 pictures more\n" in capsys.readouterr().out
+    assert "learned 3 new pictures\n" in capsys.readouterr().out
     assert_refused(["learn", str(det), str(odd), "--in-place"], tmp_path, capsys, "nothing to learn")
     new = write(tmp_path / "new", checks(1, 5)) / "00.png"
     assert main(["learn", str(det), str(odd / "00.png"), str(new), "--in-place"]) == 0
-    assert "knows 1 picture more, 1 of those given was known before\n" in capsys.readouterr().out
+    assert "learned 1 new picture, and already knew 1 of those given\n" in capsys.readouterr().out
 
 
 def test_a_picture_that_cannot_be_read_is_skipped_and_alone_refused(tmp_path, det, odd, capsys):
@@ -162,6 +162,6 @@ def test_a_method_that_cannot_learn_is_refused_with_those_that_can(tmp_path, par
 
 def test_where_it_goes_has_to_be_said_once(tmp_path, det, odd, capsys):
     for more in ([], ["-o", str(tmp_path / "b.det"), "--in-place"]):
-        assert_refused(["learn", str(det), str(odd), *more], tmp_path, capsys, "with -o, or with --in-place")
+        assert_refused(["learn", str(det), str(odd), *more], tmp_path, capsys, "give either -o or --in-place")
     assert_refused(["learn", str(det), str(odd), "-o", str(det)], tmp_path, capsys, "exists", "--force")
-    assert_refused(["learn", str(det), "--in-place"], tmp_path, capsys, "which pictures")
+    assert_refused(["learn", str(det), "--in-place"], tmp_path, capsys, "no pictures to learn were given")

@@ -46,7 +46,7 @@ def test_records_that_lack_what_the_bench_asks_for_by_now_are_counted_and_none_i
     assert main(argv) == 0
     err = capsys.readouterr().err
     assert re.findall("1 record lacks '(.*?)'", err) == ["scores", "passes"]
-    assert f"delete the lines in {records}, and these runs are done again" in err
+    assert f"delete their lines in {records} and run the bench again" in err
     assert records.read_bytes() == before
     records.unlink()
     assert main(argv) == 0

@@ -158,10 +158,10 @@ def test_a_classifier_and_its_teacher_are_measured_deployed(folder, tmp_path, mo
     ("argv", "says"),
     [
         (["export", "{clf}", "-o", "{out}", "--int8"], "--int8 is for detectors"),
-        (["score", "{clf}", "{new}"], "is a classifier: novelette classify predict and evaluate take it"),
-        (["serve", "{clf}"], "is a classifier, and what serves is a bundle"),
+        (["score", "{clf}", "{new}"], "is a classifier: use novelette classify predict or evaluate"),
+        (["serve", "{clf}"], "is a classifier, and novelette serve needs a bundle"),
         (["score", "{bundle}", "{new}", "--heatmaps", "{out}"], "cannot say where a picture is novel"),
-        (["evaluate", "{bundle}", "{new}", "-o", "{out}"], "is the bundle of a classifier: novelette classify predict takes it"),
+        (["evaluate", "{bundle}", "{new}", "-o", "{out}"], "is the bundle of a classifier: use novelette classify predict"),
     ],
 )
 def test_what_a_classifier_does_not_do_is_told_in_a_sentence(folder, tmp_path, capsys, argv, says):

@@ -119,7 +119,7 @@ def test_resume_with_an_output_that_is_no_name_is_refused(output, parts, capsys)
 
 def test_resume_says_when_there_is_nothing_to_go_on_with(tmp_path, parts, capsys):
     assert main(["fit", "knn", str(parts), "-o", str(tmp_path / "a.det"), "--resume"]) == 0
-    assert f"there is no stopped run at {tmp_path / 'a.det.run'}: beginning one" in capsys.readouterr().err
+    assert f"there is no stopped run at {tmp_path / 'a.det.run'}: starting a new one" in capsys.readouterr().err
 
 
 @pytest.mark.heavy

@@ -83,7 +83,7 @@ def test_only_the_default_feature_knn_may_be_without_its_weights(parts, monkeypa
     assert main(["compare", str(parts)]) == 0
     out, err = capsys.readouterr()
     assert re.search("^feature-knn +failed: the weights of MobileNet v1 0.25 .* are not there", out, re.MULTILINE)
-    assert err.splitlines()[-1] == "feature-knn is left out: its network's weights are not there, and --methods did not ask for it"
+    assert err.splitlines()[-1] == "feature-knn is left out: the weights of its network were not found, and --methods did not ask for it"
 
     assert main(["compare", str(parts), "--methods", "feature-knn"]) == 1
     assert "is left out" not in capsys.readouterr().err
@@ -186,5 +186,5 @@ def test_what_must_not_be_replaced_is_refused_before_any_work(made, parts, tmp_p
     write(tmp_path / "out" / "knn.det", stripes(1))
     assert_refused(["compare", str(parts), "-o", str(tmp_path / "out")], tmp_path, capsys, "knn.det exists")
     for minutes in ("0", "nan", "8000", "inf"):
-        says = f"--minutes-each {minutes} is not above 0 and up to 7,000"
+        says = f"--minutes-each {minutes} is out of range: give more than 0, up to 7,000"
         assert_refused(["compare", str(parts), "--minutes-each", minutes], tmp_path, capsys, says)

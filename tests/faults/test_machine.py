@@ -41,7 +41,7 @@ def test_no_memory_left_is_one_sentence_and_any_other_error_a_traceback(monkeypa
             main(["methods"])
         return
     assert main(["methods"]) == status
-    assert capsys.readouterr().err.startswith("novelette: there is not enough memory: a smaller --batch-size")
+    assert capsys.readouterr().err.startswith("novelette: there is not enough memory: try a smaller --batch-size")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")

@@ -20,7 +20,10 @@ WRONG_ARGUMENTS = {
     "k above the pictures": (["fit", "knn", "SOURCE", "-o", "OUT", "--k", "500"], "--k 500", "500 training pictures"),
     "tiles out of range": (["fit", "knn", "SOURCE", "-o", "OUT", "--tiles", "9"], "--tiles", "8", "not 9"),
     "negative seed": (["fit", "ede-gan", "SOURCE", "-o", "OUT", "--seed", "-1"], "--seed -1"),
-    "seed of more than 63 bits": (["fit", "knn", "SOURCE", "-o", "OUT", "--seed", str(2**63)], f"--seed {2**63} is not from 0 to"),
+    "seed of more than 63 bits": (
+        ["fit", "knn", "SOURCE", "-o", "OUT", "--seed", str(2**63)],
+        f"--seed {2**63} is out of range: give 0",
+    ),
     "data root in no home": (["data", "--data-root", "~nobody-of-that-name/x"], "there is no such home folder"),
     "help within a comparison": (["compare", "SOURCE", "-o", "OUT", "--methods", "pca --help"], "novelette fit pca --help lists"),
     "negative protocol seed": (["fit", "knn", "digits", "--normal", "3", "-o", "OUT", "--protocol-seed", "-1"], "--protocol-seed -1"),

@@ -127,7 +127,7 @@ def test_an_address_that_others_reach_is_told_of_unless_there_is_a_token(made, c
 
     def told(host):
         assert main(["serve", str(made), "--host", host, "--port", "0"]) == 0
-        return "whoever reaches this address can ask" in capsys.readouterr().err
+        return "anyone who can reach this address can use the server" in capsys.readouterr().err
 
     assert told("0.0.0.0")
     assert not told("127.0.0.1")
@@ -147,7 +147,7 @@ def test_without_the_extra_it_says_what_to_install(made, monkeypatch, capsys):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main(["serve", str(made)]) == 2
-    assert "its extra serve, in a checkout pip install '.[serve]'" in capsys.readouterr().err
+    assert "its extra serve (in a checkout: pip install '.[serve]')" in capsys.readouterr().err
 
 
 def test_many_at_once_are_all_answered_and_batched(detector):

@@ -35,11 +35,11 @@ def test_a_page_that_is_there_is_not_replaced_unless_asked(tmp_path, capsys):
 
 @pytest.mark.parametrize(("option", "value"), [("--steps", "3"), ("--seeds", "0")])
 def test_a_number_out_of_its_range_is_refused(option, value, tmp_path, capsys):
-    assert f"{option} {value} is not from" in refused(["study", "linear-gan", "-o", str(tmp_path), option, value], capsys)
+    assert f"{option} {value} is out of range: give " in refused(["study", "linear-gan", "-o", str(tmp_path), option, value], capsys)
 
 
 def test_what_is_no_named_set_or_has_no_class_is_refused(tmp_path, capsys):
-    assert "nowhere is no named set" in refused(["study", "order", "nowhere", "-o", str(tmp_path)], capsys)
+    assert "nowhere is not a named set" in refused(["study", "order", "nowhere", "-o", str(tmp_path)], capsys)
     assert "say which is normal with --normal" in refused(["study", "order", "digits", "-o", str(tmp_path)], capsys)
 
 

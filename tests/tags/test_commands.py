@@ -84,7 +84,7 @@ def test_evaluates_on_what_was_held_out_of_the_same_source(fitted, capsys):
     assert main(["tag", "evaluate", str(fitted / "t"), str(fitted / "set"), "--f-at-n", "kdgan"]) == 0
     out = capsys.readouterr().out
     assert " F@3 (kdgan) " in out.splitlines()[0]
-    assert f"on {found['pictures']} pictures; left out: {found['trained_on']} of its training" in out
+    assert f"on {found['pictures']} pictures; left out: {found['trained_on']} that trained the tagger" in out
     assert any(line.startswith("the most frequent tags") and f"{found['most_frequent']['MAP']:.4f}" in line for line in out.splitlines())
     assert "that of always suggesting the tags most frequent in training" in out
 
@@ -199,11 +199,11 @@ def test_text_that_is_missing_in_training_is_told(tmp_path, capsys):
         (["fit", "knn", "SET", "-o", "SET"], "exists and is not a tagger"),
         (["fit", "knn", "SET", "-o", "OUT", "--k", "0"], "--k: input should be greater than or equal to 1"),
         (["fit", "knn", "SET", "-o", "OUT", "--layer", "block-99"], "no layer 'block-99'"),
-        (["fit", "knn", "SET", "-o", "OUT", "--vocabulary-size", "1"], "--vocabulary-size 1 is not from 2"),
+        (["fit", "knn", "SET", "-o", "OUT", "--vocabulary-size", "1"], "--vocabulary-size 1 is out of range: give 2 to"),
         (["fit", "knn", "SET/00.png", "-o", "OUT"], "has no tags"),
-        (["guess"], "there is no novelette tag 'guess': choose one of fit, suggest, evaluate"),
+        (["guess"], "there is no command novelette tag 'guess': choose one of fit, suggest, evaluate"),
         (["suggest", "SET", "SET"], "is not a tagger: it has no tagger.json"),
-        (["suggest", "TAGGER", "SET", "-n", "0"], "-n 0 is no number of tags"),
+        (["suggest", "TAGGER", "SET", "-n", "0"], "-n 0 is too small: give 1 or more"),
         (["suggest", "TAGGER", "SET", "-o", "OUT.txt"], "must end in .csv or .jsonl"),
     ],
 )
