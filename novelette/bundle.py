@@ -130,13 +130,15 @@ def read(path: str | Path) -> Bundle:
     try:
         model = (path / MODEL).read_bytes()
     except OSError as error:
-        raise InputError(f"{path / MODEL} cannot be read ({reason(error)}): the bundle is not whole") from error
+        raise InputError(
+            f"{path / MODEL} cannot be read ({reason(error)}), so the bundle is incomplete: restore a copy, or export it again"
+        ) from error
     try:
         known = (ClassifierCard if card.get("kind") == "classifier" else Card)(**card)
     except (TypeError, ValidationError) as error:
-        raise InputError(f"{path / CARD} is damaged: it is not a card that novelette wrote") from error
+        raise InputError(f"{path / CARD} is damaged, since novelette writes no such card: restore a copy, or export it again") from error
     if hashlib.sha256(model).hexdigest() != known.model_sha256:
-        raise InputError(f"{path / MODEL} is damaged: its hash is not the one in {CARD}")
+        raise InputError(f"{path / MODEL} is damaged, since its hash is not the one in {CARD}: restore a copy, or export it again")
     return Bundle(known, model)
 
 

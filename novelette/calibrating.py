@@ -59,7 +59,7 @@ def ranked(scores: NDArray[np.float32], chosen: Selection | Labelled, indices: N
     """The scores, (n,), of those of the pictures.   Raises: Diverged when one is not finite."""
     if wrong := without_rank(scores, [chosen.source.names[i] for i in indices]):
         raise Diverged(
-            f"{wrong}, and calibrates nothing: fit anew with a lower --learning-rate or another --seed, or leave the picture out"
+            f"{wrong}, so it cannot calibrate: fit again with a lower --learning-rate or another --seed, or leave the picture out"
         )
     return scores
 

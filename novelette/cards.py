@@ -24,7 +24,7 @@ def is_classifier(folder: Path) -> bool:
 def check_method(folder: Path, card: dict[str, Any], methods: Container[str]) -> None:
     """Raises: InputError for a card of a method that is none of `methods`."""
     if not isinstance(card.get("method"), str) or card["method"] not in methods:
-        raise InputError(f"{folder} is of the method {card.get('method')!r}, which this novelette does not have")
+        raise InputError(f"{folder} was made by the method {card.get('method')!r}, which this novelette does not have: update novelette")
 
 
 def digest(card: dict[str, Any]) -> str:
@@ -40,7 +40,7 @@ def read_card(folder: Path, name: str, kind: str, schema: int) -> dict[str, Any]
     """
     path = folder / name
     if not folder.exists():
-        raise InputError(f"there is no {kind.removeprefix('a ')} at {folder}")
+        raise InputError(f"there is no {kind.removeprefix('a ')} at {folder}: check the path")
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -49,11 +49,16 @@ def read_card(folder: Path, name: str, kind: str, schema: int) -> dict[str, Any]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {reason(error)}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged and cannot be read") from error
+        raise InputError(f"{path} is damaged and cannot be read: {_restore(kind)}") from error
     if not isinstance(card, dict) or not isinstance(card.get("schema"), int):
         raise InputError(f"{path} is not the card of {kind}")
     if card["schema"] > schema:
         raise InputError(f"{folder} was written by a newer novelette (schema {card['schema']}, this one reads {schema}): update novelette")
     if card.pop("card_sha256", None) != digest(card):
-        raise InputError(f"{path} is damaged: its contents do not have the hash that it states")
+        raise InputError(f"{path} is damaged, since its contents do not match the hash in it: {_restore(kind)}")
     return card
+
+
+def _restore(kind: str) -> str:
+    """What to do about a damaged folder.   Args: kind: what it is, such as "a detector"."""
+    return f"restore a copy of the {kind.removeprefix('a ')}, or make it again"

@@ -57,7 +57,7 @@ def read(folder: Path, settings: Mapping[str, Any], parts: Mapping[str, HasState
         for name, part in parts.items():
             part.load_state_dict(state[name])
     except (KeyError, ValueError, RuntimeError) as error:
-        raise InputError(f"the checkpoint {path} is of another network: begin anew with --force") from error
+        raise InputError(f"the checkpoint {path} is of another network: start over with --force") from error
     return step
 
 
@@ -74,7 +74,7 @@ def _load(path: Path, *, mmap: bool = False) -> tuple[int, dict[str, Any], dict[
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
         return int(state["step"]), dict(json.loads(state["settings"])), state
     except Exception as error:
-        raise InputError(f"the checkpoint {path} cannot be read ({type(error).__name__}): begin anew with --force") from error
+        raise InputError(f"the checkpoint {path} cannot be read ({type(error).__name__}): start over with --force") from error
 
 
 def _refuse_another(folder: Path, was: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -83,12 +83,12 @@ def _refuse_another(folder: Path, was: Mapping[str, Any], settings: Mapping[str,
         return
     if was.get("method") != now.get("method"):
         method = was.get("method") or "another kind"
-        raise InputError(f"{folder} holds a stopped run of {method}: go on with that, or begin anew with --force or another -o")
+        raise InputError(f"{folder} holds a stopped run of {method}: continue that run, or start over with --force or another -o")
     was, now = flat(was), flat(now)
     other = sorted(k for k in was.keys() | now.keys() if was.get(k) != now.get(k))
     words = [WORDS.get(name) or (OPTION.sub("--", name).replace("_", "-") if OPTION.match(name) else name) for name in other]
     named = names_words(list(dict.fromkeys(words)))
-    raise InputError(f"{folder} was started with another {named}: give the same to --resume, or begin anew with --force")
+    raise InputError(f"{folder} was started with another {named}: give the same with --resume, or start over with --force")
 
 
 @contextmanager
@@ -98,5 +98,5 @@ def told(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(
-            f"training stopped, since {folder} cannot be written: {reason(error)}; make room, then go on with --resume"
+            f"training stopped, since {folder} cannot be written: {reason(error)}; make room, then continue with --resume"
         ) from error

@@ -75,14 +75,16 @@ def calibrate_by_cost(
     normal, novel = np.sort(scored.scores[~is_novel].astype(np.float64)), scored.scores[is_novel]
     if not len(normal) or not len(novel):
         kind = "novel" if len(normal) else "normal"
-        raise InputError(f"{chosen.title}: there is no {kind} picture that training did not see; the expected cost needs both kinds")
+        raise InputError(
+            f"{chosen.title}: there is no {kind} picture that training did not see, and the expected cost needs both kinds: give more"
+        )
     costs = expected_costs(normal, novel, miss_cost=miss_cost, novel_prior=novel_prior)
     k = int(costs.argmin())  # of equal costs the one with the fewest false alarms
     if k in (0, len(normal) + 1):
         what = "nothing novel" if k == 0 else "every picture novel"
         raise InputError(
-            f"at --miss-cost {miss_cost:g} and --novel-prior {novel_prior:g} it costs least to call {what}, {costs[k]:.3g} a picture, "
-            f"by {counted(len(normal), 'normal picture')} and {len(novel):,} novel: no threshold was set"
+            f"with --miss-cost {miss_cost:g} and --novel-prior {novel_prior:g} it costs least to call {what}, {costs[k]:.3g} a picture "
+            f"on {counted(len(normal), 'normal picture')} and {counted(len(novel), 'novel one')}: no threshold was set"
         )
     missed = int((novel <= normal[-k]).sum())
     weighed = Weighed(miss_cost, novel_prior, len(normal), len(novel), missed, round(float(costs[k]), 6))

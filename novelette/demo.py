@@ -23,7 +23,7 @@ COMMANDS = (
 def demo() -> int:
     """Run the commands, each shown before it runs. Returns: the first exit status that is not 0."""
     if FOLDER.exists() and not MARK.exists():
-        say(f"the demo would replace {FOLDER.resolve()}, which is not of an earlier demo: move it away, or run the demo elsewhere")
+        say(f"the demo would replace {FOLDER.resolve()}, which no earlier demo made: move it away, or run the demo elsewhere")
         return 2
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(exist_ok=True)

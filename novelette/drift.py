@@ -97,9 +97,9 @@ class Course:
         """The finding in words.   Args: names: of the n pictures."""
         seen = counted(len(names), "picture")
         if self.first is not None:
-            return f"drift: {ODDS} to 1 that something has changed by {names[self.first - 1]}, {self.first:,} of {seen}"
+            return f"drift: odds of {ODDS} to 1 that something had changed by {names[self.first - 1]}, {self.first:,} of {seen}"
         best = 10.0 ** float(self.log10_capital.max(initial=0.0))
-        return f"no drift in {seen}: at most {best:.1f} to 1 that something has changed, an alarm is at {ODDS} to 1"
+        return f"no drift in {seen}: odds of at most {best:.1f} to 1 that something has changed, where an alarm needs {ODDS} to 1"
 
     def to_json(self) -> dict[str, Any]:
         """The finding in JSON's types."""

@@ -153,7 +153,7 @@ def evaluate(
     scored = _score_once(detector, source, knns(train), progress)
     names = tuple(source.names[i] for i in scored.indices)
     if wrong := without_rank(scored.scores["detector"], names):
-        raise InputError(f"{wrong}: leave the picture out, or fit the detector anew")
+        raise InputError(f"{wrong}: leave the picture out, or fit the detector again")
     labels = labels[scored.indices]
     n_normal, n_novel = int((labels == 0).sum()), int((labels == 1).sum())
     groups = None if groups is None else groups[scored.indices]
@@ -279,7 +279,7 @@ def _notes(
         missing = "normal" if not n_normal else "novel"
         yield f"There are no {missing} pictures, so there is nothing to tell apart: AUROC, AUPR and FPR at 95 % TPR are not computed."
     if train is None:
-        yield "The training pictures are not at hand, so k-nearest-neighbours could not be fitted beside the detector."
+        yield "The training pictures are not at hand, so the detector could not be compared with k-nearest-neighbours."
     elif _images(train) < NEIGHBOURS:
         yield f"{_images(train)} training pictures are too few for k-nearest-neighbours, which needs {NEIGHBOURS}."
     if seen:

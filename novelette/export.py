@@ -64,9 +64,9 @@ def why_not(detector: Detector) -> str | None:
     """Why a detector has no graph, in a few words; None where it has one."""
     scorer = detector.scorer
     if scorer.module() is None:
-        return f"novelette has no graph of the method {detector.method}"
+        return f"novelette has no graph for the method {detector.method}"
     if isinstance(scorer, ede_gan.Scorer) and scorer.needs_its_batch:
-        return "--norm batch --statistics batch scores a picture by its batch, a bundle scores each by itself; fit with --norm image"
+        return "--norm batch --statistics batch scores a picture by its batch, and a bundle scores each by itself; fit with --norm image"
     if isinstance(scorer, certainty.Scorer) and scorer.config.reading == "gradient":
         return "--reading gradient differentiates the network, and a graph does not"
     if isinstance(scorer, knn.Scorer):
@@ -78,9 +78,9 @@ def why_not(detector: Detector) -> str | None:
     else:
         return None
     if kept.nbytes > KNN_BYTES:
-        return f"its {kept.nbytes / 2**20:,.0f} MiB of {what} would be in the bundle, and {KNN_BYTES >> 20} are the most"
+        return f"its {kept.nbytes / 2**20:,.0f} MiB of {what} would be in the bundle, and at most {KNN_BYTES >> 20} are allowed"
     if k * kept[0].numel() > KNN_CANDIDATES:
-        return f"--k {k} times {kept[0].numel():,} numbers an image is more than {KNN_CANDIDATES:,}, the most"
+        return f"--k {k} times {kept[0].numel():,} numbers an image is more than the {KNN_CANDIDATES:,} allowed"
     return None
 
 

@@ -81,7 +81,7 @@ def compare(detector: Detector, exported: Runtime, pictures: Pictures) -> Checke
         raise InputError(
             "nothing was exported: "
             f"on {counted(len(images), 'picture')} the graph's scores differ from the detector's by up to {worst:.1e} "
-            f"of itself, where {TOLERANCE:.0e} is allowed, and {counted(changed, 'verdict')} changed"
+            f"(relative), where {TOLERANCE:.0e} is allowed, and {counted(changed, 'verdict')} changed"
         )
     return Checked(
         pictures=len(images),

@@ -66,7 +66,7 @@ def export_int8(
     path, terms = Path(path), terms or Terms()
     bundle.check_output(path, force=force)
     if detector.scorer.keeps_pictures:
-        raise InputError(f"{detector.method} keeps its pictures in 8 bits as it is: leave out --int8")
+        raise InputError(f"{detector.method} keeps its pictures in 8 bits already: leave out --int8")
     ranging, calibrating = _normal_images(detector, pictures)
     judging = None if labelled is None else _labelled_images(detector, labelled)
     plain, _ = compared(detector, pictures)
@@ -101,7 +101,7 @@ def _normal_images(detector: Detector, given: Any) -> tuple[Images, Images]:
         found = pictures_of_the_fit(detector.provenance.get("source"), read)
         if found is None:
             raise InputError(
-                "--int8 needs normal pictures, and those of the fit are not at hand as they were: give some with --pictures SOURCE"
+                "--int8 needs normal pictures, and those of the fit are missing or have changed: give some with --pictures SOURCE"
             )
         chosen, loaded = found
     else:
@@ -134,7 +134,7 @@ def _labelled_images(detector: Detector, given: Any) -> Labelled:
     assert chosen.labels is not None
     labels = chosen.labels[loaded.indices]
     if len(np.unique(labels)) < 2:
-        raise InputError(f"{chosen.title} has readable pictures of one label alone: AUROC needs normal and novel ones")
+        raise InputError(f"{chosen.title} has readable pictures of only one label: AUROC needs normal and novel ones")
     return Labelled(uncut(loaded.pixels), labels, chosen.title)
 
 
@@ -160,9 +160,9 @@ def _judged(was: Runtime, now: Runtime, held_out: Images, labelled: Labelled | N
     if labelled is None:
         if not correlation >= terms.least_correlation:
             raise InputError(
-                f"nothing was exported: in 8 bits {counted(len(held_out), 'held-out picture')} rank otherwise than in float, with a "
+                f"nothing was exported: in 8 bits {counted(len(held_out), 'held-out picture')} rank differently from float, with a "
                 f"correlation of {correlation:.4f} where --least-correlation is {terms.least_correlation:g}; "
-                "--labelled SOURCE judges by AUROC instead"
+                "give --labelled SOURCE to judge by AUROC instead"
             )
         return {"judged_on": "held out", "pictures": len(held_out), "correlation": correlation}
     before, after = (metrics.auroc(graph.run(labelled.images).score, labelled.labels) for graph in (was, now))

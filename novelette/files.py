@@ -62,7 +62,7 @@ def check_folder(path: Path, card: str, kind: str, more: Container[str], *, forc
             raise InputError(f"{path} exists and is not {kind}, so --force does not replace it: give another -o")
         there = {found.name for found in path.iterdir()} - LITTER - {card}
         if others := sorted(name for name in there if name not in more):
-            raise InputError(f"{path} holds {others[0]}, which is no part of {kind} and would be lost: move it away")
+            raise InputError(f"{path} holds {others[0]}, which is not part of {kind} and would be lost: move it away")
     check_writable(_followed(path).parent)
 
 

@@ -131,7 +131,7 @@ def fit(
     if fitted.unreadable:
         name, why = next(iter(fitted.unreadable.items()))
         unread = counted(len(fitted.unreadable), "picture")
-        warnings.warn(f"{unread} could not be read and left out, such as {name}: {why}", stacklevel=2)
+        warnings.warn(f"{unread} left out as unreadable, such as {name}: {why}", stacklevel=2)
     if missing_words(fitted.detector):
         warnings.warn(missing_words(fitted.detector), stacklevel=2)
     return fitted.detector
@@ -244,7 +244,7 @@ def gather(chosen: Selection, preprocessing: Preprocessing, *, bar: bool) -> Gat
     calibrating = calibrate.held_out(loaded.hashes, None if chosen.groups is None else chosen.groups[loaded.indices])
     if (~calibrating).sum() < FEWEST_PICTURES // 2:
         left, how = counted(int((~calibrating).sum()), "picture"), "more different ones" if chosen.groups is None else "smaller groups"
-        raise InputError(f"{chosen.title}: a fifth is held out, and {left} left to train on are too few: give {how}")
+        raise InputError(f"{chosen.title}: holding out a fifth leaves {left} to train on, which is too few: give {how}")
     return Gathered(chosen, loaded, calibrating)
 
 

@@ -61,7 +61,7 @@ def teacher_of(student: Detector, path: Path) -> Detector | None:
         config = ede_gan.Config(**distilled["teacher_config"])
         net = ede_gan.Generator(config, student.preprocessing.channels, student.preprocessing.size)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path / store.CARD} is damaged: its provenance.distilled.teacher_config is no teacher's") from error
+        raise InputError(f"{path / store.CARD} is damaged: its provenance.distilled.teacher_config describes no teacher") from error
     return replace(student, config=config, scorer=ede_gan.Scorer(config, net, {}))
 
 
@@ -98,9 +98,9 @@ def lines(said: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield from table(said, said["teacher"])
     speed, teacher = said["speed"], said["teacher"]
-    yield f"Timed on one thread of the CPU, images in memory, {speed['calls']} by themselves, then {speed['batch']} at a time."
+    yield f"Timed on one thread of the CPU with images in memory: {speed['calls']} one by one, then {speed['batch']} at a time."
     if teacher is not None and "distilled" in said["provenance"]:
-        yield "The teacher's times are those of a freshly built network of its shape, in turns with the student in this process,"
+        yield "The teacher's times are those of a new network of its shape, timed in turns with the student in this process,"
         yield f"{teacher['speed']['batch']} images at a time."
     yield from settings(said)
 

@@ -67,7 +67,7 @@ def learn(detector: Detector, pictures: Sequence[str]) -> Learned:
     scorer = detector.scorer
     if not isinstance(scorer, Learner):
         able = ", ".join(name for name, module in METHODS.items() if hasattr(module.Scorer, "learned"))
-        raise InputError(f"{detector.method} cannot learn a picture without a new fit: these can: {able}")
+        raise InputError(f"{detector.method} cannot learn a picture without a new fit: only {able} can")
     names, pixels, hashes, unreadable = _read(detector, pictures)
     _, first = np.unique(hashes, return_index=True)  # a copy teaches nothing more
     new = np.isin(np.arange(len(hashes)), first) & ~detector.saw(hashes)

@@ -49,7 +49,7 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """
     same_shape(real, fake)
     if real.dim() != 1:
-        raise ValueError(f"logits are (N,), one an image, not {tuple(real.shape)}")
+        raise ValueError(f"logits must be (N,), one an image, not {tuple(real.shape)}")
     return (softplus(-real) + softplus(fake)) / 2
 
 

@@ -41,7 +41,7 @@ def block_widths(widths: Sequence[int], size: int) -> tuple[int, ...]:
     if len(widths) != blocks:
         shown = "-".join(map(str, widths))
         raise ValueError(
-            f"--widths {shown} names {len(widths)} blocks, but images of {size} px need {blocks}: give {blocks} numbers or one"
+            f"--widths {shown} names {len(widths)} blocks, but images of {size} px need {blocks}: give {blocks} numbers, or one"
         )
     return tuple(widths)
 

@@ -44,8 +44,8 @@ def check(output: Path | None, heatmaps: Path | None = None, *, endings: tuple[s
         if path is None:
             continue
         if path.exists() and not force and not (path.is_dir() and not any(path.iterdir())):
-            over = "replace it" if path is output else "write maps into it, over those of the same names"
-            raise InputError(f"{path} exists: give --force to {over}, or another name")
+            over = "replace it" if path is output else "write maps into it, replacing those of the same names"
+            raise InputError(f"{path} exists: give --force to {over}, or give another name")
         if path.exists() and path.is_dir() != (path is heatmaps):
             raise InputError(f"{path} is {'a folder' if path.is_dir() else 'a file'} and cannot be replaced: give another name")
         check_writable(path if path.is_dir() else path.absolute().parent)
@@ -180,7 +180,7 @@ def without_maps(source: Source, heatmaps: Path | None) -> Source:
     root, maps = Path(os.path.realpath(source.root)), os.path.realpath(heatmaps)
     kept = [i for i, file in enumerate(source.files) if not (root / file).is_relative_to(maps)]
     if not kept:
-        raise InputError(f"--heatmaps {heatmaps} holds all pictures of the source, and maps are not scored: give another folder")
+        raise InputError(f"--heatmaps {heatmaps} holds all pictures of the source, and what lies there is not scored: give another folder")
     return source if len(kept) == len(source) else SubsetSource(source, kept)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from novelette.data.sources import Source
 
-NO_SCORE = "its score is no finite number, and says nothing"  # why it is left out
+NO_SCORE = "its score is not a finite number, and says nothing"  # why it is left out
 
 
 @dataclass(frozen=True)

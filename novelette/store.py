@@ -88,9 +88,11 @@ def read_weights(path: Path, card_name: str, card: dict[str, Any]) -> bytes:
     try:
         weights = (path / WEIGHTS).read_bytes()
     except OSError as error:
-        raise InputError(f"{path / WEIGHTS} cannot be read ({reason(error)}): {path} is not whole") from error
+        raise InputError(
+            f"{path / WEIGHTS} cannot be read ({reason(error)}), so {path} is incomplete: restore a copy, or make it again"
+        ) from error
     if hashlib.sha256(weights).hexdigest() != card.get("weights_sha256"):
-        raise InputError(f"{path / WEIGHTS} is damaged: its hash is not the one in {card_name}")
+        raise InputError(f"{path / WEIGHTS} is damaged, since its hash is not the one in {card_name}: restore a copy, or make it again")
     return weights
 
 
@@ -135,7 +137,9 @@ def read(path: Path, card_name: str, card: dict[str, Any], method: ModuleType, r
             provenance=dict(card["provenance"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError, ValidationError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged: {card_name} and {WEIGHTS} do not fit together ({type(error).__name__})") from error
+        raise InputError(
+            f"{path} is damaged, since {card_name} and {WEIGHTS} do not match ({type(error).__name__}): restore a copy, or make it again"
+        ) from error
 
 
 def method_of(path: Path) -> str:
@@ -159,7 +163,7 @@ def check_teacher(path: Path) -> None:
     if (path / CARD).is_file():
         check_output(path, force=True)
         if "trained_along" not in _card(path)["provenance"]:
-            raise InputError(f"{path} is where a teacher that trains along is kept, and no run left this one there: move it away")
+            raise InputError(f"{path} is where the teacher that trains along is saved, and the detector there is not one: move it away")
 
 
 def remove(path: Path) -> None:

@@ -82,7 +82,7 @@ def vectors_of(images: Tensor, contrast: Contrast, variance: float) -> Vectors:
     mean = rows.mean(0, dtype=torch.float64).float()
     rows -= mean
     if rows.abs().max() < 1e-6:
-        raise InputError("training pictures are needed that differ: these are all alike")
+        raise InputError("the training pictures are all alike: give pictures that differ")
     axes = None
     if variance < 1:
         solver = "covariance_eigh" if len(rows) > rows.shape[1] else "full"

@@ -45,7 +45,7 @@ def held(folder: Path) -> Iterator[None]:
     Raises: InputError, with nothing changed, for a folder that is no run's, or where another process works.
     """
     if folder.exists() and not (folder / MARK).exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f"{folder} is where the work would be kept, and something else stands there: move it away, or give another -o")
+        raise InputError(f"{folder} is where this run would keep its work, and something else is there: move it away, or give another -o")
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
@@ -53,7 +53,7 @@ def held(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise InputError(f"another novelette is at work in {folder}: wait until it has ended, or give another -o") from error
+        raise InputError(f"another novelette is at work in {folder}: wait until it ends, or give another -o") from error
     try:
         yield
     finally:

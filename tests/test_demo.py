@@ -19,5 +19,5 @@ def test_a_demo_replaces_the_demo_before_it_and_no_other_folder_of_its_name(tmp_
     assert everything_in(tmp_path) == before
     out, err = capsys.readouterr()
     assert out == ""
-    assert "which is not of an earlier demo" in err
+    assert "which no earlier demo made" in err
     assert err.count("\n") == 1

@@ -127,7 +127,7 @@ def test_a_folder_that_changes_is_told_with_exit_status_1_and_a_plot(det, changi
 
 def test_a_folder_like_the_calibration_is_told_with_exit_status_0(det, tmp_path, capsys):
     assert main(["drift", str(det), str(write(tmp_path / "recent", stripes(40, seed=8)))]) == 0
-    assert "no drift in 40 pictures: at most " in capsys.readouterr().out
+    assert "no drift in 40 pictures: odds of at most " in capsys.readouterr().out
 
 
 def test_a_picture_that_cannot_be_read_hides_no_drift(det, tmp_path, capsys):
@@ -141,7 +141,7 @@ def test_a_picture_that_cannot_be_read_hides_no_drift(det, tmp_path, capsys):
 def test_the_picture_of_the_alarm_is_named(det, changing, capsys):
     assert main(["drift", str(det), str(changing)]) == 1
     first = json.loads(_printed(capsys, "drift", str(det), str(changing), "--json"))["first"]
-    assert f"20 to 1 that something has changed by {first - 1:02}.png, {first} of 60 pictures" in _printed(
+    assert f"drift: odds of 20 to 1 that something had changed by {first - 1:02}.png, {first} of 60 pictures" in _printed(
         capsys, "drift", str(det), str(changing)
     )
 

@@ -161,7 +161,7 @@ def test_pictures_that_training_did_not_see_serve_one_purpose_each(det, tmp_path
 def test_without_the_pictures_of_the_fit_others_must_be_given(det, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(export_int8, "pictures_of_the_fit", lambda *args: None)
     argv = ["export", str(det), "-o", str(tmp_path / "a.bundle"), "--int8", *EASY]
-    assert_refused(argv, tmp_path, capsys, "not at hand", "--pictures SOURCE")
+    assert_refused(argv, tmp_path, capsys, "missing or have changed", "--pictures SOURCE")
     assert main([*argv, "--pictures", str(write(tmp_path / "new", stripes(80, seed=9)))]) == 0
     assert bundle.read(tmp_path / "a.bundle").card.quantized.images < 80
 
@@ -173,7 +173,7 @@ def test_a_grey_fit_whose_folder_has_a_picture_in_colour_by_now_is_compared_on_t
     assert export_check.pictures_to_compare(changed).source == "training source"
     shutil.rmtree(tmp_path / "parts")
     assert export_check.pictures_to_compare(changed).source == "made"
-    with pytest.raises(InputError, match="those of the fit are not at hand as they were: give some with --pictures SOURCE"):
+    with pytest.raises(InputError, match="those of the fit are missing or have changed: give some with --pictures SOURCE"):
         export_int8._normal_images(changed, None)
 
 
@@ -233,7 +233,7 @@ def test_labels_of_one_class_are_refused(det, tmp_path, capsys):
 
 def test_knn_is_refused_since_it_is_in_8_bits_as_it_is(parts, tmp_path, capsys):
     det = fitted(tmp_path / "knn.det", parts)
-    assert_refused(["export", str(det), "-o", str(tmp_path / "a.bundle"), "--int8"], tmp_path, capsys, "in 8 bits as it is")
+    assert_refused(["export", str(det), "-o", str(tmp_path / "a.bundle"), "--int8"], tmp_path, capsys, "in 8 bits already")
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def held_out(pictures):
 def test_unreadable_pictures_are_warned_of_with_one_of_them_and_why(tmp_path):
     folder = write(tmp_path / "parts", stripes(30))
     (folder / "30.png").touch()
-    with pytest.warns(UserWarning, match=r"^1 picture could not be read and left out, such as 30\.png: empty file$") as said:
+    with pytest.warns(UserWarning, match=r"^1 picture left out as unreadable, such as 30\.png: empty file$") as said:
         novelette.fit("knn", folder, false_alarm_rate=0.4)
     assert len(said) == 1
     assert said[0].filename == __file__  # the caller's line
@@ -113,7 +113,7 @@ def test_a_group_that_leaves_nothing_to_train_on_is_told(tmp_path):
         p for p in sets if calibrate.held_out(np.array([content_hash(one) for one in p]), alike).all()
     )  # one group in five calibrates
     folder = write(tmp_path / "parts", pictures)
-    with pytest.raises(InputError, match="a fifth is held out, and 0 pictures left to train on are too few: give smaller groups"):
+    with pytest.raises(InputError, match="holding out a fifth leaves 0 pictures to train on, which is too few:  give smaller groups"):
         novelette.fit("knn", folder, group_by="[.]png")
 
 

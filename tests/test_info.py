@@ -61,7 +61,7 @@ def test_the_table_for_people_follows_the_first_facts(folder, capsys):
     assert table[0].split() == ["student", "teacher", "ratio"]
     assert table[1].split() == ["parameters", f"{cost.params:,}", f"{cost_t.params:,}", f"{cost_t.params / cost.params:.2f}"]
     assert any(line.startswith("ms for one image, median ") and len(line.split()) == 8 for line in table)
-    assert "freshly built network" in table[-2]
+    assert "those of a new network of its shape" in table[-2]
     assert "one thread" in table[-3]
 
 

@@ -144,7 +144,7 @@ def test_a_damaged_graph_is_refused(command, spoiled, parts, capsys):
     content[len(content) // 2] ^= 1
     (spoiled / bundle.MODEL).write_bytes(content)
     assert_refused(
-        [command, str(spoiled), *([str(parts)] if command == "score" else [])], spoiled, capsys, "damaged: its hash is not the one"
+        [command, str(spoiled), *([str(parts)] if command == "score" else [])], spoiled, capsys, "damaged, since its hash is not the one"
     )
 
 

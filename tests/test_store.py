@@ -88,7 +88,7 @@ def test_pickle_in_the_place_of_the_weights_is_refused_and_not_run(detectors, tm
     del card["card_sha256"]
     card["weights_sha256"] = store.hashlib.sha256(content).hexdigest()
     (det / "detector.json").write_text(json.dumps(card | {"card_sha256": digest(card)}))
-    with pytest.raises(InputError, match="do not fit together"):
+    with pytest.raises(InputError, match="do not match"):
         store.load(det)
     assert not (tmp_path / "evil").exists()
 
@@ -205,7 +205,9 @@ def test_card_cut_anywhere_is_refused(detectors, tmp_path):
 def test_a_card_of_a_method_that_is_none_is_refused(card, load, method, tmp_path):
     said = {"schema": 1, "method": method}
     (tmp_path / card).write_text(json.dumps(said | {"card_sha256": digest(said)}))
-    with pytest.raises(InputError, match=rf"is of the method {re.escape(repr(method))}, which this novelette does not have"):
+    with pytest.raises(
+        InputError, match=rf"was made by the method {re.escape(repr(method))}, which this novelette does not have: update novelette"
+    ):
         load(tmp_path)
 
 

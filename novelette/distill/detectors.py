@@ -62,7 +62,7 @@ def distil_detector(
     module = scores if isinstance(config, scores.Config) else progressive
     if isinstance(config, progressive.Config):  # refused before the pictures are read
         if not isinstance(teacher.scorer, Scorer):
-            raise InputError(f"P-KDGAN needs an ede-gan teacher, and this one is of the method {teacher.method}: it teaches through scores")
+            raise InputError(f"P-KDGAN needs an ede-gan teacher, and this one's method is {teacher.method}, which teaches through scores")
         progressive.student_config(teacher.scorer.config, config, teacher.preprocessing.size)
     where = grouped_as(where, teacher.provenance.get("source"))
     pictures = gather(normal_pictures(images, where), teacher.preprocessing, bar=run.bar)

@@ -74,7 +74,7 @@ def student_config(teacher: ede_gan.Config, config: Config, size: int) -> ede_ga
         raise InputError(str(error)) from error
     if any(s > t for s, t in zip(narrow, wide, strict=True)):
         shown = " and ".join("-".join(map(str, widths)) for widths in (narrow, wide))
-        raise InputError(f"the student is wider than its teacher ({shown}): give --widths that are smaller")
+        raise InputError(f"the student is wider than its teacher ({shown}): give smaller --widths")
     learns = config.model_dump(include={"steps", "epochs", "batch_size", "learning_rate", "schedule"})
     return teacher.model_copy(update={"widths": narrow, **learns})
 
@@ -102,7 +102,7 @@ def distil_many(
     models, phases, (_, channels, size, _) = len(teachers), config.structures(), images[0].shape
     steps = config.steps_for(len(images[0]))
     if any(config.steps_for(len(i)) != steps for i in images):
-        raise InputError("models stacked into one program take the same number of steps: give steps instead of epochs, or do not stack")
+        raise InputError("models stacked into one program must take equally many steps: give steps instead of epochs, or do not stack")
     own = teachers[0].config
     student = Gan(student_config(own, config, size), channels, size, device, models)
     student.draw(seeds)

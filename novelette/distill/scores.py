@@ -75,7 +75,7 @@ TINY = Config(widths=(1,), latent=16, steps=20)
 
 def paper() -> Config:
     """Raises: InputError: no paper has such a recipe."""
-    raise InputError("--paper is of P-KDGAN, which needs an ede-gan teacher: leave it out")
+    raise InputError("--paper is for P-KDGAN, which needs an ede-gan teacher: leave it out")
 
 
 def score_loss(g: Tensor, t: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ def distil(
     own = own_lesson(teacher, images, device, bar=run.bar)
     middle, spread = float(own.scores.mean() + config.boundary * own.scores.std()), float(config.softness * own.scores.std())
     if not spread > 0:
-        raise InputError("the teacher scores all of these pictures alike: it has nothing to teach here")
+        raise InputError("the teacher gives all of these pictures the same score, so it has nothing to teach: give other pictures")
     hints, parts = None, student.parts()
     if own.features is not None and config.w_f:
         hints = Hints(config.latent, own.features, generators([seed], HINTS)[0]).to(device)

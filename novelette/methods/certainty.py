@@ -131,7 +131,7 @@ def _classes(labels: Tensor | None) -> tuple[int, Tensor]:
     classes, y = labels.unique(return_inverse=True)
     if len(classes) < 2:
         raise InputError(
-            "certainty needs two normal classes or more: of a named set with --protocol leave-one-out, or subfolders of a folder"
+            "certainty needs two or more normal classes: give a named set with --protocol leave-one-out, or a folder with subfolders"
         )
     return len(classes), y
 

@@ -106,7 +106,7 @@ def fit(images: Tensor, config: Config, *, labels: Tensor | None = None, seed: i
     """Train on normal images, uint8 (N, C, S, S).   Raises: InputError when patches of this side do not tile them."""
     channels, size = images.shape[1:3]
     if size % config.patch or size == config.patch:
-        raise InputError(f"--patch {config.patch} does not cut images of {size} px into whole patches, two or more across")
+        raise InputError(f"--patch {config.patch} does not cut images of {size} px into whole patches, two or more across: give another")
     net = Contextual(config, channels, size)
     draw_kaiming_weights(net, generators([seed], 0)[0], fan="in")
     net = net.to(device).train()

@@ -239,7 +239,7 @@ def fit_many(images: Sequence[Tensor], config: Config, *, seeds: Sequence[int], 
     models, (_, channels, size, _) = len(images), images[0].shape
     steps = config.steps_for(len(images[0]))
     if any(config.steps_for(len(i)) != steps for i in images):
-        raise InputError("models stacked into one program take the same number of steps: give steps instead of epochs, or do not stack")
+        raise InputError("models stacked into one program must take equally many steps: give steps instead of epochs, or do not stack")
     gan = Gan(config, channels, size, device, models)
     gan.draw(seeds)
     x_of = batches(images, config.batch_size, seeds, device, shift=config.shift)

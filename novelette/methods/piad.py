@@ -96,7 +96,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
                 value = getattr(self, name)
                 if value != type(self).model_fields[name].default and value != getattr(paper(), name):
                     option = "--" + name.replace("_", "-")
-                    raise ValueError(f"{option} counts for nothing with --{chooses} {choice}: leave it out, or take another --{chooses}")
+                    raise ValueError(f"{option} has no effect with --{chooses} {choice}: leave it out, or take another --{chooses}")
         return self
 
     @property

@@ -95,7 +95,7 @@ def load(network: str, layer: str, size: int, given: str = "", *, table: str = "
     made = Perceptual(network, layer)
     if size < made.stride:
         raise InputError(
-            f"images of {size} px are smaller than the stride of {network}'s {layer}, {made.stride} px: give larger or an earlier layer"
+            f"images of {size} px are smaller than the stride of {network}'s {layer}, {made.stride} px: give larger, or an earlier layer"
         )
     weights = load_weights(network, layer, given)
     made.layers.load_state_dict(weights.state)

@@ -24,9 +24,9 @@ def filter_table(network: str, layer: str, given: str = "") -> tuple[Tensor, Ten
         tables = load_file(given) if given else _tables()
         mean, std = (tables[f"{network}/{layer}/{part}"].float() for part in ("mean", "std"))
     except (OSError, SafetensorError) as error:
-        raise InputError(f"--filter-table {given} cannot be read: make it anew with benchmarks/perceptual_tables.py") from error
+        raise InputError(f"--filter-table {given} cannot be read: make it again with benchmarks/perceptual_tables.py") from error
     except KeyError as error:
-        raise InputError(f"--filter-table {given} has no {layer} of {network}") from error
+        raise InputError(f"--filter-table {given} has no {layer} of {network}: make one with benchmarks/perceptual_tables.py") from error
     return mean, std
 
 

@@ -125,8 +125,8 @@ def fetched(name: str) -> Path:
         roots = ", ".join(map(str, search_order(())))
         kept = public.places[0] if public.of_file else f"{public.places[-1]}/{MANIFEST}, with the files that it names beside it"
         raise InputError(
-            f"the weights of {public.title} are not there (looked in {roots}; {error}): fetch {public.source} on a machine that has "
-            f"internet, then give it with --perceptual-weights, or put it into a folder named by {DATA_VARIABLE} as {kept}"
+            f"the weights of {public.title} were not found (looked in {roots}; {error}): fetch {public.source} on a machine with "
+            f"internet access, then give it with --perceptual-weights, or put it into a folder named by {DATA_VARIABLE} as {kept}"
         ) from error
     return folder / public.download.files[0].name if public.of_file else folder
 
@@ -137,7 +137,7 @@ def _published(folder: Path, public: Public) -> str:
         return public.sha256  # the file's own checksum has been compared
     digest = contents_sha256(read(folder), public.but)
     if digest != public.sha256:
-        raise InputError("what was downloaded has another checksum than the weights have")
+        raise InputError("the download has another checksum than the published weights")
     return digest
 
 
@@ -174,13 +174,13 @@ def read(path: Path) -> Arrays:
     if not path.is_file():
         raise InputError(f"there is no weight file {path}: check --perceptual-weights")
     if path.suffix not in readers:
-        raise InputError(f"{path} is no weight file that can be read: give an .npz, a .safetensors, a .pth, or a folder with {MANIFEST}")
+        raise InputError(f"{path} is not a weight file that can be read: give an .npz, a .safetensors, a .pth, or a folder with {MANIFEST}")
     try:
         return readers[path.suffix](path)
     except (zipfile.BadZipFile, pickle.UnpicklingError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged or no weight file ({type(error).__name__}): fetch it again") from error
+        raise InputError(f"{path} is damaged or not a weight file ({type(error).__name__}): fetch it again") from error
     except Exception as error:  # of a damaged file a reader raises whatever it stumbles over
-        raise InputError(f"{path} is damaged or no weight file ({_first_line(error)}): fetch it again") from error
+        raise InputError(f"{path} is damaged or not a weight file ({_first_line(error)}): fetch it again") from error
 
 
 def _first_line(error: Exception) -> str:
@@ -221,12 +221,12 @@ def _check(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]], name: str, pat
     """Refuse arrays of another network. Raises: InputError that names keys."""
     missing = [key for key in shapes if key not in arrays]
     if missing:
-        raise InputError(f"{path} is of another network: {name} needs {_some(missing)}, and the file holds {_some(arrays)}")
+        raise InputError(f"{path} is of another network: {name} needs {_some(missing)}, but the file holds {_some(arrays)}")
     for key, shape in shapes.items():
         if arrays[key].shape != shape:
             raise InputError(f"{path} is of another network: its {key} is of shape {arrays[key].shape}, where {name} has {shape}")
         if arrays[key].dtype.kind != "f" or not np.isfinite(arrays[key]).all():
-            raise InputError(f"{path} is damaged: its {key} holds what is no number")
+            raise InputError(f"{path} is damaged: its {key} holds values that are not finite floats; fetch it again")
 
 
 def _some(names: Iterable[str]) -> str:

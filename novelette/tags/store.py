@@ -58,7 +58,9 @@ def load(path: Path) -> Tagger:
         seed, provenance = int(card["seed"]), dict(card["provenance"])
         return Tagger(card["method"], config, look, vocabulary, scorer, seeing.eval(), trained_on, seed, provenance)
     except (KeyError, TypeError, ValueError, OverflowError, ValidationError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{path} is damaged: {CARD} and {WEIGHTS} do not fit together ({type(error).__name__})") from error
+        raise InputError(
+            f"{path} is damaged, since {CARD} and {WEIGHTS} do not match ({type(error).__name__}): restore a copy, or make it again"
+        ) from error
 
 
 def _below(state: dict[str, torch.Tensor], beginning: str) -> dict[str, torch.Tensor]:

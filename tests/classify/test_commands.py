@@ -157,7 +157,7 @@ def test_resuming_with_another_split_of_the_same_pictures_is_refused(tmp_path, m
         (["evaluate", "{train}", "{train}"], "is not a classifier: it has no classifier.json"),
         (["predict", "{damaged}", "{train}"], "its hash is not the one in classifier.json"),
         (["predict", "{newer}", "{train}"], "was written by a newer novelette"),
-        (["predict", "{foreign}", "{train}"], "is of the method 'ede-gan'"),
+        (["predict", "{foreign}", "{train}"], "was made by the method 'ede-gan'"),
         (["explain"], "choose one of fit, evaluate, predict"),
     ],
 )

@@ -82,7 +82,7 @@ def test_only_the_default_feature_knn_may_be_without_its_weights(parts, monkeypa
     monkeypatch.setattr(contest, "answered", answered)
     assert main(["compare", str(parts)]) == 0
     out, err = capsys.readouterr()
-    assert re.search("^feature-knn +failed: the weights of MobileNet v1 0.25 .* are not there", out, re.MULTILINE)
+    assert re.search("^feature-knn +failed: the weights of MobileNet v1 0.25 .* were not found", out, re.MULTILINE)
     assert err.splitlines()[-1] == "feature-knn is left out: the weights of its network were not found, and --methods did not ask for it"
 
     assert main(["compare", str(parts), "--methods", "feature-knn"]) == 1

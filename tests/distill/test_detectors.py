@@ -158,9 +158,7 @@ def test_a_teacher_that_trained_along_in_larger_batches_scores_in_its_own_before
 
 
 def test_a_teacher_of_another_method_is_refused_by_p_kdgan():
-    with pytest.raises(
-        InputError, match=r"^P-KDGAN needs an ede-gan teacher, and this one is of the method knn: it teaches through scores$"
-    ):
+    with pytest.raises(InputError, match=r"^P-KDGAN needs an ede-gan teacher, and this one's method is knn, which teaches through scores$"):
         taught(novelette.fit("knn", ALL))
 
 

@@ -91,7 +91,7 @@ def test_detector_that_stands_where_a_teacher_goes_and_that_no_run_left_there_is
     shutil.copytree(three, beside)
     for structure in ("1", "2", "3"):
         argv = distill(three, out, "--structure", structure, "--force")
-        assert_refused(argv, tmp_path, capsys, f"{beside} is where a teacher", "no run left this one there", "move it away")
+        assert_refused(argv, tmp_path, capsys, f"{beside} is where the teacher", "the detector there is not one", "move it away")
     (beside / "detector.json").unlink()
     assert main(distill(three, out, "--structure", "1", "--force")) == 0  # no detector: it is nobody's to remove
     assert beside.exists()

@@ -238,7 +238,7 @@ class Indifferent(nn.Module):
 
 
 def test_a_teacher_to_whom_all_pictures_are_alike_has_nothing_to_teach():
-    with pytest.raises(InputError, match="scores all of these pictures alike"):
+    with pytest.raises(InputError, match="gives all of these pictures the same score"):
         taught(Indifferent(), tiny())
 
 
@@ -249,7 +249,7 @@ def test_widths_that_do_not_fit_the_image_are_refused_before_the_teacher_is_aske
 
 
 def test_no_paper_has_a_recipe_for_such_teachers():
-    with pytest.raises(InputError, match=r"^--paper is of P-KDGAN"):
+    with pytest.raises(InputError, match=r"^--paper is for P-KDGAN"):
         scores.paper()
 
 

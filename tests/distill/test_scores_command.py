@@ -69,7 +69,7 @@ def test_a_student_taught_through_scores_exports_and_teaches_on(folder, tmp_path
 def test_settings_of_the_other_way_are_refused(folder, tmp_path, capsys):
     for word in ("--w-1", "--teacher-learning-rate", "--structure"):
         assert_refused(command(folder, tmp_path / "s.det", word, "2"), tmp_path, capsys, word)
-    assert_refused(command(folder, tmp_path / "s.det", "--paper"), tmp_path, capsys, "--paper is of P-KDGAN")
+    assert_refused(command(folder, tmp_path / "s.det", "--paper"), tmp_path, capsys, "--paper is for P-KDGAN")
     out = tmp_path / "s.det"
     assert main(command(folder, out)) == 0
     assert_refused(["distill", str(out), str(folder / "good"), "-o", "x", "--boundary", "1"], tmp_path, capsys, "--boundary")

@@ -40,7 +40,7 @@ def test_one_number_is_doubled_as_a_teachers_is(size):
 
 @pytest.mark.parametrize(("widths", "shown"), [((5,), "5-10-20 and 4-8-16"), ((1, 2, 17), "1-2-17 and 4-8-16")])
 def test_a_student_wider_than_its_teacher_anywhere_is_refused(widths, shown):
-    with pytest.raises(InputError, match=f"^the student is wider than its teacher \\({shown}\\): give --widths that are smaller$"):
+    with pytest.raises(InputError, match=f"^the student is wider than its teacher \\({shown}\\): give smaller --widths$"):
         student_config(TEACHER, Config(widths=widths), 32)
 
 

@@ -42,13 +42,13 @@ DAMAGES = {
     "newer schema": (lambda det: rewrite(det, schema=store.SCHEMA + 1), "newer novelette"),
     "unknown method": (lambda det: rewrite(det, method="oracle"), "the method 'oracle'"),
     "method that is a list": (lambda det: rewrite(det, method=["knn"]), "the method ['knn']"),
-    "another method's settings": (lambda det: rewrite(det, method="ede-gan"), "do not fit together"),
-    "another size": (lambda det: rewrite(det, preprocessing=card_of(det)["preprocessing"] | {"size": 64}), "do not fit together"),
+    "another method's settings": (lambda det: rewrite(det, method="ede-gan"), "do not match"),
+    "another size": (lambda det: rewrite(det, preprocessing=card_of(det)["preprocessing"] | {"size": 64}), "do not match"),
     "calibration halved": (lambda det: edit(det, calibration=card_of(det)["calibration"][::2]), "detector.json is damaged"),
     "another rate": (lambda det: edit(det, false_alarm_rate=0.3), "detector.json is damaged"),
     "card without its hash": (lambda det: edit(det, card_sha256=None), "detector.json is damaged"),
     "hash that is no text": (lambda det: edit(det, card_sha256=[1]), "detector.json is damaged"),
-    "unknown setting": (lambda det: rewrite(det, config={"k": 5, "power": 9}), "do not fit together"),
+    "unknown setting": (lambda det: rewrite(det, config={"k": 5, "power": 9}), "do not match"),
 }
 
 

@@ -64,7 +64,7 @@ def test_detector_in_whose_folder_something_else_lies_is_not_replaced(mine, tmp_
         ["fit", "knn", str(parts), "-o", str(det), "--force"],
         ["calibrate", str(det), str(parts), "-o", str(det), "--force"],
     ):
-        assert_refused(argv, tmp_path, capsys, f"{det} holds {mine}, which is no part of a detector", "move it away")
+        assert_refused(argv, tmp_path, capsys, f"{det} holds {mine}, which is not part of a detector", "move it away")
 
 
 def test_what_a_file_manager_left_in_a_detectors_folder_holds_nothing_up(det, parts):
@@ -79,7 +79,7 @@ def test_bundle_in_whose_folder_something_else_lies_is_not_replaced(tmp_path, de
     assert main(argv) == 0
     assert main([*argv, "--force"]) == 0
     (bundle / "notes.txt").write_text("mine")
-    assert_refused([*argv, "--force"], tmp_path, capsys, "holds notes.txt, which is no part of a bundle")
+    assert_refused([*argv, "--force"], tmp_path, capsys, "holds notes.txt, which is not part of a bundle")
 
 
 def test_detector_that_is_a_link_is_changed_where_it_leads(tmp_path, det, parts):

@@ -1,4 +1,4 @@
-"""Scores that are no finite number: the picture is named, and no command ends in a traceback."""
+"""Scores that are not finite: the picture is named, and no command ends in a traceback."""
 
 import json
 
@@ -26,7 +26,7 @@ def one_infinite(monkeypatch):
 
 @pytest.mark.usefixtures("one_infinite")
 def test_a_picture_without_a_finite_score_is_skipped_and_the_others_have_theirs(tmp_path, det, parts, capsys):
-    said = "skipped 02.png: its score is no finite number, and says nothing"
+    said = "skipped 02.png: its score is not a finite number, and says nothing"
     novel = write_labelled(tmp_path / "labelled", 3) / "novel"
     assert main(["score", str(det), str(novel), "-o", str(tmp_path / "scores.csv")]) == 3
     assert [line.split(",")[0] for line in (tmp_path / "scores.csv").read_text().splitlines()] == ["path", "00.png", "01.png"]

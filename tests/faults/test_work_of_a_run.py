@@ -27,7 +27,7 @@ def test_a_folder_of_a_person_is_not_taken_for_the_work_of_a_run(more, method, t
     (tmp_path / "a.det.run").mkdir()
     (tmp_path / "a.det.run" / "log.jsonl").write_text("a thesis")
     argv = ["fit", method, str(parts), "-o", str(tmp_path / "a.det"), *(GAN if method == "ede-gan" else ()), *more]
-    assert_refused(argv, tmp_path, capsys, "a.det.run", "something else stands there", "another -o")
+    assert_refused(argv, tmp_path, capsys, "a.det.run", "something else is there", "another -o")
 
 
 def test_what_a_person_puts_into_the_work_of_a_run_stays(tmp_path, parts, monkeypatch):

@@ -122,7 +122,7 @@ def test_labels_are_any_numbers_and_reach_their_own_pictures(monkeypatch):
 def test_without_classes_there_is_one_sentence():
     with pytest.raises(InputError, match="give a folder with a subfolder for each class, or a named set"):
         fit(pictures(), Config(**FEW), seed=0, device=CPU, run=Run())
-    with pytest.raises(InputError, match="needs two normal classes or more"):
+    with pytest.raises(InputError, match="needs two or more normal classes"):
         fit(pictures(), Config(**FEW), labels=torch.zeros(12), seed=0, device=CPU, run=Run())
 
 

@@ -1,4 +1,4 @@
-"""Weights that are not there: downloaded, checked and kept, or a person is told what to do."""
+"""Weights that were not found: downloaded, checked and kept, or a person is told what to do."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def test_without_weights_and_without_internet_a_person_is_told_what_to_do(name, 
     monkeypatch.setattr(download, "_fetch_file", lambda *_: (_ for _ in ()).throw(InputError("w could not be downloaded (no connection)")))
     public = PUBLIC[name]
     place = public.places[0] if name == "vgg-19" else f"{public.places[-1]}/model.json, with the files that it names"
-    says = [f"the weights of {public.title} are not there", "no connection", public.source, "--perceptual-weights", place]
+    says = [f"the weights of {public.title} were not found", "no connection", public.source, "--perceptual-weights", place]
     refused("", [*says, "NOVELETTE_DATA"], NETWORKS[name].names[0], name)
     assert not (nowhere / "cache" / "novelette" / "models" / "mobilenet_v1_0.25_224").exists()
 
@@ -47,7 +47,7 @@ def test_a_download_with_another_checksum_is_refused_and_leaves_nothing(nowhere,
     public = PUBLIC[MOBILE]
     changed = Download(public.download.folder, files)
     monkeypatch.setattr(weights, "PUBLIC", {MOBILE: weights.Public(public.title, public.places, public.source, public.sha256, changed)})
-    refused("", ["are not there", "another checksum"])
+    refused("", ["were not found", "another checksum"])
     assert not list((nowhere / "cache" / "novelette" / "models").iterdir())
 
 

@@ -36,11 +36,11 @@ def test_a_file_that_is_not_there(tmp_path):
 
 def test_a_file_of_another_kind(tmp_path):
     (tmp_path / "w.h5").write_bytes(b"\x89HDF")
-    refused(tmp_path / "w.h5", ["w.h5 is no weight file that can be read", ".npz", "model.json"])
+    refused(tmp_path / "w.h5", ["w.h5 is not a weight file that can be read", ".npz", "model.json"])
     (tmp_path / "w.npz").write_bytes(b"hello")
-    refused(tmp_path / "w.npz", ["w.npz is damaged or no weight file"])
+    refused(tmp_path / "w.npz", ["w.npz is damaged or not a weight file"])
     (tmp_path / "w.json").write_text('{"weights": []}')
-    refused(tmp_path / "w.json", ["w.json is damaged or no weight file", "weightsManifest"])
+    refused(tmp_path / "w.json", ["w.json is damaged or not a weight file", "weightsManifest"])
 
 
 @pytest.mark.parametrize("part", [0.02, 0.5, 0.99])
@@ -52,12 +52,12 @@ def test_a_file_that_is_cut_off(tmp_path, part):
     for name in ("w.npz", "w.safetensors", "w.pth"):
         whole = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(whole[: int(part * len(whole))])
-        refused(tmp_path / name, [f"{name} is damaged or no weight file", "fetch it again"])
+        refused(tmp_path / name, [f"{name} is damaged or not a weight file", "fetch it again"])
     shard = tfjs(tmp_path / "w", arrays) / "group1-shard1of1"
     shard.write_bytes(shard.read_bytes()[:-1])
     refused(tmp_path / "w", ["conv1/kernel is cut off"])
     shard.unlink()
-    refused(tmp_path / "w", ["damaged or no weight file", "No such file"])
+    refused(tmp_path / "w", ["damaged or not a weight file", "No such file"])
 
 
 @pytest.mark.parametrize("name", ["w.npz", "old.pth"])
@@ -76,7 +76,7 @@ def test_a_file_with_other_bytes_in_it(tmp_path, name):
         except InputError as error:
             refusals.append(str(error))
     assert len(refusals) > 30
-    assert all(f"{name} is damaged or no weight file" in sentence and "\n" not in sentence for sentence in refusals)
+    assert all(f"{name} is damaged or not a weight file" in sentence and "\n" not in sentence for sentence in refusals)
 
 
 def test_a_file_of_another_network_is_refused_with_its_keys(tmp_path):
@@ -91,7 +91,7 @@ def test_a_file_of_another_network_is_refused_with_its_keys(tmp_path):
 def test_a_file_with_what_is_no_number(tmp_path):
     beta = made_arrays()["conv1_bn/beta"]
     beta[3] = np.nan
-    refused(npz(tmp_path / "w.npz", **{"conv1_bn/beta": beta}), ["is damaged: its conv1_bn/beta holds what is no number"])
+    refused(npz(tmp_path / "w.npz", **{"conv1_bn/beta": beta}), ["is damaged: its conv1_bn/beta holds values that are not finite floats"])
 
 
 def test_vggs_file_whose_name_states_another_checksum(tmp_path):
@@ -109,7 +109,7 @@ def test_a_file_with_code_in_it_is_refused(tmp_path):
             return (exit, ())
 
     torch.save({"features.0.weight": Bomb()}, tmp_path / "w.pth")
-    refused(tmp_path / "w.pth", ["w.pth is damaged or no weight file"], "relu1_1", "vgg-19")
+    refused(tmp_path / "w.pth", ["w.pth is damaged or not a weight file"], "relu1_1", "vgg-19")
 
 
 def test_images_smaller_than_the_stride_are_refused_with_both_numbers(tmp_path):

@@ -234,5 +234,5 @@ def test_a_picture_without_a_finite_score_is_refused_and_counts_for_nothing(dete
     with live(detector) as client:
         answer = client.post("/v1/score", content=files[0].read_bytes(), headers=PNG)
         assert (answer.status_code, answer.json()["error"].split(":")[0]) == (422, "the picture cannot be scored")
-        assert "its score is no finite number" in answer.json()["error"]
+        assert "its score is not a finite number" in answer.json()["error"]
         assert "novelette_pictures_total 0.0" in client.get("/metrics").text

@@ -233,7 +233,7 @@ def test_damage_is_told(changed, fitted, tmp_path, capsys):
 
 def test_a_vocabulary_of_another_length_than_the_weights_is_told(fitted, tmp_path, capsys):
     store.save(replace(store.load(fitted / "t"), vocabulary=("one", "two")), tmp_path / "t")
-    assert_refused(["tag", "suggest", str(tmp_path / "t"), str(fitted / "set")], tmp_path, capsys, "do not fit together")
+    assert_refused(["tag", "suggest", str(tmp_path / "t"), str(fitted / "set")], tmp_path, capsys, "do not match")
 
 
 def test_help_names_the_commands_and_the_methods(capsys):

@@ -57,7 +57,7 @@ def damage(path, how):
 def test_a_damaged_checkpoint_is_refused_with_one_sentence(tmp_path, how):
     fit(Run(folder=tmp_path))
     damage(tmp_path / "checkpoint.pt", how)
-    with pytest.raises(InputError, match=r"checkpoint\.pt .*begin anew with --force") as refused:
+    with pytest.raises(InputError, match=r"checkpoint\.pt .*start over with --force") as refused:
         fit(Run(folder=tmp_path, resume=True))
     assert "\n" not in str(refused.value)
 
