@@ -75,7 +75,10 @@ def test_protocols_that_draw_from_a_pooled_class_are_refused_where_they_would_pa
     monkeypatch.setattr(select, "load_named", grouped_digits)
     for protocol in PARTING:
         for choose in (normal_pictures, labelled_pictures):
-            with pytest.raises(InputError, match=f"--protocol {protocol} would part pictures of one thing in digits: use standard"):
+            with pytest.raises(
+                InputError,
+                match=f"--protocol {protocol} would put pictures of the same thing into both training and test in digits: use standard",
+            ):
                 choose("digits", Where(normal="3", protocol=protocol))
     assert set(PARTING) < set(PROTOCOLS)
     for protocol in set(PROTOCOLS) - set(PARTING):
@@ -235,7 +238,7 @@ def test_labelled_pictures_have_groups_too(tmp_path, monkeypatch):
     groups = labelled_pictures(tmp_path, Where(group_by="(no.*)-[01]")).groups
     assert groups.tolist() == [0, 0, 1, 1]
     assert labelled_pictures(tmp_path, Where()).groups is None
-    with pytest.raises(InputError, match="--group-by 'x' finds nothing"):
+    with pytest.raises(InputError, match="--group-by 'x' matches no name"):
         labelled_pictures(tmp_path, Where(group_by="x"))
     monkeypatch.setattr(select, "load_named", grouped_digits)
     digits = labelled_pictures("digits", Where(normal="3"))

@@ -57,13 +57,16 @@ def run_bench(
     check_writable(results)
     named = load_named(bench.data, data_roots=data_roots, attribute=bench.attribute)
     if named.groups is not None and bench.protocol in PARTING:
-        raise InputError(f"{bench.name}: {bench.protocol} would part pictures of one thing in {named.title}: use another protocol")
+        raise InputError(
+            f"{bench.name}: {bench.protocol} would put pictures of the same thing into both training and test in {named.title}: "
+            "use another protocol"
+        )
     known = Known(named.title, named.labels, named.is_train, named.groups, commit(), results / MODELS)
     records = Records(results / f"{bench.name}.jsonl")
     runs = expand(bench, named)
     for run in runs:
         if run.entry.stack > 1 and not run.stackable():
-            raise InputError(f"{run.entry.label}: {run.method} cannot be stacked")
+            raise InputError(f"{run.entry.label}: {run.method} cannot be stacked: leave out its stack")
     finished = {record["key"] for record in records.read() if "error" not in record}
     missing = [run for run in runs if run.key(bench, known.title) not in finished]
     teachers = [run.teacher for run in missing if run.teacher is not None]
@@ -100,7 +103,7 @@ def prepared(named: NamedSet, size: int) -> NDArray[np.uint8]:
     if loaded.unreadable:
         first = min(loaded.unreadable)
         name, why = named.source.names[first], loaded.unreadable[first]
-        raise InputError(f"{named.title}: {name} cannot be read ({why}), and a bench needs every picture: put a whole copy in its place")
+        raise InputError(f"{named.title}: {name} cannot be read ({why}), and a bench needs every picture: replace it with an intact copy")
     return loaded.pixels[:, 0]
 
 

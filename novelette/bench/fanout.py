@@ -32,7 +32,7 @@ def check_engine(engine: EngineName, address: str | None) -> None:
     if engine not in ("joblib", "ray"):
         raise InputError(f"there is no engine {engine!r}: choose joblib or ray")
     if engine == "joblib" and address is not None:
-        raise InputError(f"--address {address} is of a Ray cluster: give --engine ray with it")
+        raise InputError(f"--address {address} is for a Ray cluster: give --engine ray with it")
     if engine == "ray":
         if importlib.util.find_spec("ray") is None:
             raise InputError(f"--engine ray needs Ray: {install_words('cluster')}")

@@ -121,7 +121,9 @@ def find(path: Path, results: Path, published: Sequence[str] = ()) -> Found:
     others = [_found(other, results, printed(other.published)) for other in benches]
     for other in others:
         if (other.bench.protocol, other.bench.data) != (bench.protocol, bench.data):
-            raise InputError(f"{path}: {other.bench.name} cannot stand beside it, since it is of other data or another protocol")
+            raise InputError(
+                f"{path}: {other.bench.name} cannot stand beside it, since its data or protocol differs: leave it out of beside"
+            )
     return replace(found, beside=tuple(other for other in others if other.good))
 
 

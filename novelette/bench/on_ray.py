@@ -121,7 +121,7 @@ def cores_of(bench: Bench) -> int:
     """The cores of one run. Raises: InputError when no machine has as many, since Ray would wait for one."""
     most = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
     if bench.threads > most:
-        raise InputError(f"threads = {bench.threads} fits on no machine of the cluster, of which the largest has {most} cores")
+        raise InputError(f"threads = {bench.threads} is too many: the largest machine of the cluster has {most} cores")
     return bench.threads
 
 

@@ -128,7 +128,7 @@ def check(name: str, folder: Path) -> None:
     """Refuse to replace a file FOLDER/NAME.md that is no page from records. Raises: InputError."""
     path = folder / f"{name}.md"
     if os.path.lexists(path) and not (path.is_file() and MADE in path.read_text(encoding="utf-8", errors="replace")):
-        raise InputError(f"{path} exists and is no page of novelette table: move it away, or give another -o")
+        raise InputError(f"{path} exists and was not written by novelette table: move it away, or give another -o")
 
 
 def write(made: Made, folder: Path) -> list[Path]:

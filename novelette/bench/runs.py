@@ -103,11 +103,13 @@ class Bench(BaseModel, frozen=True, extra="forbid"):
     def _labels_name_rows(self) -> "Bench":
         labels = [row.label for row in self.rows]
         if len(set(labels)) < len(labels):
-            raise ValueError(f"the label {next(label for label in labels if labels.count(label) > 1)!r} stands twice: give each its own")
+            raise ValueError(
+                f"the label {next(label for label in labels if labels.count(label) > 1)!r} is used twice: give each row its own"
+            )
         alone = {"losses", "variance"} & set(self.measures)
         for row in self.rows:
             if row.stack > 1 and alone:
-                raise ValueError(f"{row.label!r} is stacked, and {' and '.join(sorted(alone))} are of runs one by one: leave out its stack")
+                raise ValueError(f"{row.label!r} is stacked, and {' and '.join(sorted(alone))} need runs one by one: leave out its stack")
         teachable = {entry.label for entry in self.detectors}
         for student in self.students:
             if student.teacher not in teachable:
@@ -253,7 +255,7 @@ class Records:
             if record is not None:
                 records.append(record)
             elif number < len(lines) or line.endswith(b"\n"):
-                raise InputError(f"{self.path}, line {number} is damaged: mend it or delete the line")
+                raise InputError(f"{self.path}, line {number} is damaged: repair it or delete the line")
         return records
 
     def append(self, records: list[dict[str, Any]]) -> None:

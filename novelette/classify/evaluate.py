@@ -162,17 +162,19 @@ def evaluate(
     strange = [name for name in labelled.names if name not in position and name != UNKNOWN]
     if strange:
         raise InputError(
-            f"{labelled.title} has pictures of the class {strange[0]}, which the classifier was never trained on: it knows "
-            f"{', '.join(classifier.classes)}; pictures of no class of its own go into a folder {UNKNOWN}"
+            f"{labelled.title} has pictures of the class {strange[0]}, which the classifier was not trained on: it knows "
+            f"{', '.join(classifier.classes)}; put pictures of none of these classes into a folder {UNKNOWN}"
         )
     read = classifier.read(labelled.source, show=show)
     names = [labelled.source.names[i] for i in read.indices]
     if wrong := without_rank(read.score, names):
-        raise InputError(f"{wrong}: leave the picture out, or fit the classifier anew")
+        raise InputError(f"{wrong}: leave the picture out, or fit the classifier again")
     known = np.array([position.get(name, -1) for name in labelled.names])
     true = known[labelled.classes[read.indices]]
     if not (true >= 0).any():
-        raise InputError(f"{labelled.title} holds no picture of a class that the classifier knows: {', '.join(classifier.classes)}")
+        raise InputError(
+            f"{labelled.title} holds no picture of a class that the classifier knows: give some of {', '.join(classifier.classes)}"
+        )
     said = read.probability.argmax(1)
     teacher_said = None if teacher is None else teacher.read(labelled.source).probability.argmax(1)  # before `costs` moves it to the CPU
     return Evaluation(
@@ -215,7 +217,8 @@ def findings(e: Evaluation) -> Iterator[Finding]:
     if e.seen:
         yield Finding("bad", f"{e.seen:,} of these pictures are also among those that trained it: the figures flatter it.")
     if e.unreadable:
-        yield Finding("plain", f"{counted(len(e.unreadable), 'picture')} could not be read and left out.")
+        n = len(e.unreadable)
+        yield Finding("plain", f"{counted(n, 'picture')} could not be read and {'was' if n == 1 else 'were'} left out.")
 
 
 def _accuracy(e: Evaluation) -> Finding:
@@ -225,7 +228,7 @@ def _accuracy(e: Evaluation) -> Finding:
     text = f"It finds the class of {right:,} of {counted(n, 'picture')}: {interval}."
     most = e.classes[e.confusion.sum(1).argmax()]
     if e.majority == 1:
-        return Finding("plain", f"{text} All of them are of the class {most}, so they do not say whether it tells classes apart.")
+        return Finding("plain", f"{text} All of them are of the class {most}, so they do not show whether it tells classes apart.")
     always = f"always saying {most}, the most frequent class here, which finds {percent(e.majority)}"
     if low > e.majority:
         return Finding("plain", f"{text} That is better than {always}.")
@@ -240,7 +243,7 @@ def _beside_teacher(e: Evaluation) -> Iterator[Finding]:
         return
     times = ratios(*e.costs)
     size = f"a network of {times['params']:.1f} times its parameters and {times['macs']:.1f} times its multiply-adds"
-    how = "better than" if low > 0 else "worse than" if high < 0 else "not told from"
+    how = "better than" if low > 0 else "worse than" if high < 0 else "not distinguishable from"
     interval = f"{100 * (e.accuracy - e.teacher_accuracy):+.2f} points, 95 % interval {100 * low:+.2f} to {100 * high:+.2f}"
     text = f"Its teacher finds {percent(e.teacher_accuracy)}: it is {how} {size} ({interval})."
     yield Finding("plain" if high < 0 else "good", text)
@@ -257,18 +260,18 @@ def _of_unknown(e: Evaluation) -> Iterator[Finding]:
         how = "does not hold here" if flagged > high else "is more than kept" if flagged < low else "holds"
         text = (
             f"Of {counted(n, 'picture')} of its own classes it calls {percent(alarms)} unknown: its stated rate of "
-            f"{100 * e.false_alarm_rate:g} % {how}, {low:,} to {high:,} of them are within chance."
+            f"{100 * e.false_alarm_rate:g} % {how} ({low:,} to {high:,} of them are within chance)."
         )
         if caught is not None:
-            text += f" Of {counted(int((~e.known).sum()), 'picture')} of no class of its own it calls {percent(caught)} unknown."
+            text += f" Of {counted(int((~e.known).sum()), 'picture')} of none of its classes it calls {percent(caught)} unknown."
         yield Finding("bad" if flagged > high else "plain", text)
     worst, best = e.unknown_interval()
     if worst is None or best is None:
         return
     interval = f"AUROC {e.unknown_auroc():.3f}, 95 % interval {worst:.3f} to {best:.3f}"
     if best < 0.5:
-        yield Finding("bad", f"It is surer of pictures of no class of its own than of the others ({interval}).")
+        yield Finding("bad", f"It is surer of pictures of none of its classes than of the others ({interval}).")
     elif worst <= 0.5:
-        yield Finding("bad", f"How unsure it is tells pictures of no class from the others no better than chance ({interval}).")
+        yield Finding("bad", f"Its uncertainty tells pictures of none of its classes from the others no better than chance ({interval}).")
     else:
-        yield Finding("plain", f"It is less sure of pictures of no class of its own than of the others ({interval}).")
+        yield Finding("plain", f"It is less sure of pictures of none of its classes than of the others ({interval}).")

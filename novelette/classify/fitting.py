@@ -68,7 +68,7 @@ class Fitted:
 def find_method(name: str) -> Any:
     """The module of a method. Raises: InputError that lists the methods."""
     if name not in METHODS:
-        raise InputError(f"there is no method {name!r} of classification: {choice_words(name, METHODS)}")
+        raise InputError(f"there is no method {name!r} for classifiers: {choice_words(name, METHODS)}")
     return METHODS[name]
 
 
@@ -83,11 +83,11 @@ def fit(task: Task, source: Any, run: Run) -> Fitted:
     chosen = pictures_by_class(source, task.where)
     if UNKNOWN in chosen.names:
         raise InputError(
-            f"{chosen.title}: the folder {UNKNOWN} is for pictures of no class, which train nothing: move it out, or rename it"
+            f"{chosen.title}: the folder {UNKNOWN} is for pictures of no class, which cannot train a classifier: move it out, or rename it"
         )
     if len(chosen.names) < FEWEST_CLASSES:
         masks = f" ({masks})" if (masks := masks_words(chosen.source)) else ""
-        raise InputError(f"{chosen.title} holds pictures of one class, {chosen.names[0]}: a classifier needs two or more{masks}")
+        raise InputError(f"{chosen.title} holds pictures of only one class, {chosen.names[0]}: a classifier needs two or more{masks}")
     preprocessing = choose_preprocessing(task, chosen)
     pictures = gather(task, chosen, preprocessing, bar=run.bar)
     labels = pictures.labels
@@ -149,13 +149,15 @@ def gather(task: Task, chosen: Labelled, preprocessing: Preprocessing, *, bar: b
     if not 2 <= n <= len(there):
         beside = f" ({int(held_out.sum()):,} others are kept for calibration)"
         if task.pictures is None:
-            raise InputError(f"{chosen.title} has too few pictures: {len(there)} for training{beside}, and 2 are the fewest")
-        raise InputError(f"--pictures {n:,} is not from 2 to the {len(there):,} pictures that {chosen.title} has for training{beside}")
+            raise InputError(f"{chosen.title} has too few pictures: {len(there)} for training{beside}, where at least 2 are needed")
+        raise InputError(f"--pictures {n:,} is out of range: give 2 to {len(there):,}, which {chosen.title} has for training{beside}")
     training = np.sort(there[drawn(classes[there], n, np.random.default_rng((task.seed, 1)))])
     without = set(range(len(chosen.names))) - set(classes[training].tolist())
     if without:
         name = chosen.names[min(without)]
-        raise InputError(f"none of the {n:,} training pictures is of the class {name}: give more --pictures, or more pictures of it")
+        raise InputError(
+            f"none of the {n:,} training pictures is of the class {name}: give more --pictures, or more pictures of that class"
+        )
     calibrating = np.flatnonzero(held_out)
     calibrating = calibrating[np.argsort(loaded.hashes[calibrating], kind="stable")[:MOST_CALIBRATING]]
     used = np.union1d(training, calibrating)

@@ -75,13 +75,15 @@ class Grid(BaseModel, frozen=True, extra="forbid"):
     def _rows_can_be_told_apart(self) -> "Grid":
         labels = [row.label for row in self.classifiers]
         if len(set(labels)) < len(labels):
-            raise ValueError(f"the label {next(label for label in labels if labels.count(label) > 1)!r} stands twice: give each its own")
+            raise ValueError(
+                f"the label {next(label for label in labels if labels.count(label) > 1)!r} is used twice: give each row its own"
+            )
         if self.curve == 1:
-            raise ValueError("one look at the course would be where pretraining ends: set curve to 2 or more, or leave it out")
+            raise ValueError("a curve of 1 point would show only the end of pretraining: set curve to 2 or more, or leave it out")
         if not self.validation and not self.tested:
-            raise ValueError("neither held-out nor test images are to be looked at: set validation or tested")
+            raise ValueError("nothing would be measured, on held-out or on test images: set validation or tested")
         if self.curve and not self.validation:
-            raise ValueError("the course is of held-out images, and none are held out: set validation, or leave curve out")
+            raise ValueError("the curve is measured on held-out images, and none are held out: set validation, or leave curve out")
         return self
 
 
@@ -122,9 +124,11 @@ def expand(grid: Grid) -> list[Run]:
         runs += [Run(entry, validated(config, shared | entry.config), seed) for seed in grid.seeds]
     known = {name for run in runs for name in type(run.config).model_fields}
     if set(grid.config) - known:
-        raise InputError(f"{grid.name}: no row has the setting {min(set(grid.config) - known)!r} that all of them are to have")
+        raise InputError(
+            f"{grid.name}: no row has the setting {min(set(grid.config) - known)!r} that config gives to every row: leave it out"
+        )
     if strange := [run.entry.label for run in runs if grid.sweep and not isinstance(getattr(run.config, grid.sweep, None), int | float)]:
-        raise InputError(f"{grid.name}: {strange[0]} has no number {grid.sweep!r}, which the rows are to differ in")
+        raise InputError(f"{grid.name}: {strange[0]} has no number {grid.sweep!r}, in which the rows should differ: change sweep")
     return runs
 
 

@@ -40,7 +40,7 @@ def initial(
     """
     channels, size = images.shape[1:3]
     if size % 4 or size < 16:
-        raise InputError(f"classifiers take images of a multiple of 4 px from 16 on, not {size}: give another --size")
+        raise InputError(f"classifiers take image sizes that are multiples of 4 px, from 16 on, not {size}: give another --size")
     nets = []
     for place, player in enumerate(chosen):
         with torch.random.fork_rng(devices=[]):

@@ -68,7 +68,7 @@ def check_teacher(path: Path) -> None:
     if is_classifier(kept):
         check_output(kept, force=True)
         if not is_classifier(path) or _fit(path) != _fit(kept):
-            raise InputError(f"{kept} is where the teacher is kept, and is not the teacher of {path}: move it away, or give another -o")
+            raise InputError(f"{kept} is where the teacher is saved, and holds one that is not of {path}: move it away, or give another -o")
 
 
 def _fit(path: Path) -> tuple[Any, Any]:

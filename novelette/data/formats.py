@@ -52,18 +52,18 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         if path.suffix == ".gz":
             content = gzip.decompress(content)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is truncated or no gzip file: fetch it again") from error
+        raise InputError(f"{path} is truncated or not a gzip file: fetch it again") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({reason(error)}): fetch it again or check its permissions") from error
     n_dims = content[3] if len(content) >= 4 else 0
     if len(content) < 4 or content[:3] != b"\0\0\x08" or not 1 <= n_dims <= 4:
-        raise InputError(f"{path} is no IDX file of bytes (its magic number is {content[:4].hex() or 'missing'}): fetch it again")
+        raise InputError(f"{path} is not an IDX file of bytes (its magic number is {content[:4].hex() or 'missing'}): fetch it again")
     shape = tuple(int(n) for n in np.frombuffer(content[4 : 4 + 4 * n_dims], ">u4")) if len(content) >= 4 + 4 * n_dims else ()
     expected = 4 + 4 * n_dims + int(np.prod(shape, dtype=object))
     if len(shape) != n_dims or len(content) < expected:
-        raise InputError(f"{path} is truncated: it holds {len(content):,} bytes where its head announces {expected:,}, so fetch it again")
+        raise InputError(f"{path} is truncated: it holds {len(content):,} bytes where its header states {expected:,}, so fetch it again")
     if len(content) > expected:
-        raise InputError(f"{path} holds {len(content) - expected:,} bytes more than its head announces: fetch it again")
+        raise InputError(f"{path} holds {len(content) - expected:,} bytes more than its header states: fetch it again")
     return np.frombuffer(content, np.uint8, offset=4 + 4 * n_dims).reshape(shape)
 
 
@@ -137,7 +137,7 @@ def read_coil(folder: Path, objects: int) -> Arrays:
         if (n := int((labels == label).sum())) != COIL_VIEWS:
             raise InputError(f"{folder} holds {n} views of obj{label + 1} where {COIL_VIEWS} are expected: fetch the set again")
     if len(ordered) != objects * COIL_VIEWS:
-        raise InputError(f"{folder} holds obj{labels.max() + 1} where there are {objects} objects: another set lies there")
+        raise InputError(f"{folder} holds obj{labels.max() + 1} where the set has {objects} objects: put the right set there")
     first = _read_view(views[ordered[0]])
     pixels = np.empty((len(ordered), *first.shape), np.uint8)
     for i, key in enumerate(ordered):

@@ -37,8 +37,8 @@ CHUNK_BYTES = 1 << 27  # of prepared pixels at most, whatever the chunk size ask
 SAMPLE = 64  # pictures that tell the number of channels
 
 Progress = Callable[[int], None]
-TAKING_COLOUR = "fit with --channels 3, or on colour pictures with --channels 1 to use their luminance"
-COLOUR = f"it is in colour, and the detector for grey pictures: {TAKING_COLOUR}"  # why it is left out
+TAKING_COLOUR = "fit with --channels 3, or with --channels 1 to use the luminance of colour pictures"
+COLOUR = f"it is in colour, and the detector is for grey pictures: {TAKING_COLOUR}"  # why it is left out
 Read = tuple[np.ndarray, int] | str  # (images (T, C, S, S), content hash), or why it is unreadable
 
 
@@ -206,7 +206,7 @@ def load(source: Source, preprocessing: Preprocessing, *, progress: Progress | N
         pixels = np.empty(shape, np.uint8)
     except MemoryError as error:
         needed = np.prod(shape, dtype=float) / 1e9
-        raise InputError(f"{total} pictures need {needed:,.0f} GB of memory: choose a smaller --size or fewer") from error
+        raise InputError(f"{total} pictures need {needed:,.0f} GB of memory: choose a smaller --size or fewer pictures") from error
     indices, hashes = np.empty(total, np.int64), np.empty(total, np.uint64)
     unreadable: dict[int, str] = {}
     done = 0
@@ -224,7 +224,7 @@ def load_to_fit(source: Source, preprocessing: Preprocessing, *, progress: Progr
     """
     loaded = load(source, preprocessing, progress=progress)
     if coloured := [source.names[i] for i, why in loaded.unreadable.items() if why == COLOUR]:
-        raise ColourPicture(f"{coloured[0]} is in colour, and the pictures looked at first are grey: {TAKING_COLOUR}")
+        raise ColourPicture(f"{coloured[0]} is in colour, but the pictures that the channels were guessed from are grey: {TAKING_COLOUR}")
     return loaded
 
 

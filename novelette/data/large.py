@@ -84,7 +84,7 @@ def _environment(folder: str) -> Any:
     try:
         return lmdb.open(folder, readonly=True, lock=False, readahead=False)
     except lmdb.Error as error:
-        raise InputError(f"{folder} is no readable lmdb ({error}): fetch it again") from error
+        raise InputError(f"{folder} is not a readable lmdb ({error}): fetch it again") from error
 
 
 def read_celeba(folder: Path, attribute: str | None) -> Pictures:
@@ -100,7 +100,7 @@ def read_celeba(folder: Path, attribute: str | None) -> Pictures:
     lines = table.read_text(encoding="utf-8", errors="replace").splitlines()
     attributes = lines[1].split() if len(lines) > 1 else []
     if not attributes or len(lines) < 3:
-        raise InputError(f"{table} is truncated or no attribute list of CelebA: fetch it again")
+        raise InputError(f"{table} is truncated or not an attribute list of CelebA: fetch it again")
     by_name = {name.casefold(): k for k, name in enumerate(attributes)}
     wanted = (attribute or "").replace(" ", "_").casefold()
     if wanted not in by_name:
@@ -122,7 +122,7 @@ def _celeba_rows(table: Path, lines: Sequence[str], n: int) -> dict[str, list[st
     for number, line in enumerate(lines, 3):
         name, *values = line.split() or [""]
         if name and (len(values) != n or not set(values) <= {"1", "-1"}):
-            raise InputError(f"{table}, line {number}, has not {n} values of 1 or -1: fetch it again")
+            raise InputError(f"{table}, line {number}, does not have {n} values of 1 or -1: fetch it again")
         if name:
             rows[name] = values
     return rows
@@ -135,7 +135,7 @@ def _celeba_parts(folder: Path) -> dict[str, int]:
         if path.is_file():
             rows = [line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
             if not all(len(row) == 2 and row[1] in ("0", "1", "2") for row in rows):
-                raise InputError(f"{path} is no partition list of CelebA (lines such as 000001.jpg 0): fetch it again")
+                raise InputError(f"{path} is not a partition list of CelebA (lines such as 000001.jpg 0): fetch it again")
             return {name: int(part) for name, part in rows}
     return {}
 

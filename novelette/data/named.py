@@ -62,7 +62,7 @@ def load_named(
     if name not in NAMES:
         raise InputError(f"{name} is not a named data set: choose one of {', '.join(NAMES)}")
     if attribute is not None and name != "celeba":
-        raise InputError(f"--attribute {attribute} is CelebA's, and {name} has no attributes: leave it out")
+        raise InputError(f"--attribute {attribute} is for celeba, and {name} has no attributes: leave it out")
     if name == "digits":
         return _digits()
     spec = CATALOGUE[name]
@@ -133,7 +133,7 @@ def _find_or_fetch(name: str, spec: Listed, roots: Sequence[Path], download: boo
         except InputError as error:
             reason = str(error)
     raise InputError(
-        f"{spec.title} is not there ({reason}): put {spec.layout} into a folder and name that folder with --data-root or "
+        f"{spec.title} was not found ({reason}): put {spec.layout} into a folder and name that folder with --data-root or "
         f"{DATA_VARIABLE}; source: {spec.url}"
     )
 

@@ -34,7 +34,7 @@ def to_uint8(pixels: np.ndarray) -> np.ndarray:
     elif kind == "f":
         _by_strips(_float_to_uint8, pixels, out)
     else:
-        raise UnreadablePicture(f"pixels of type {pixels.dtype} are not known")
+        raise UnreadablePicture(f"pixels of type {pixels.dtype} are not supported")
     return out
 
 

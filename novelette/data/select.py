@@ -129,7 +129,7 @@ def _groups(names: Sequence[str], where: Where) -> NDArray[np.int64] | None:
     if not any(found) and where.group_by_inherited:
         return None
     if not any(found):
-        raise InputError(f"--group-by {group_by!r} finds nothing in any name, such as {names[0]}")
+        raise InputError(f"--group-by {group_by!r} matches no name, such as {names[0]}: give another expression, or leave it out")
     keys = [(text, -1) if text else ("", i) for i, text in enumerate(found)]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return np.array([numbers[key] for key in keys], np.int64)
@@ -204,7 +204,9 @@ def _split(source: str, where: Where) -> tuple[NamedSet, Split]:
     if where.protocol not in PROTOCOLS:
         raise InputError(f"--protocol {where.protocol} is not one of {', '.join(PROTOCOLS)}")
     if named.groups is not None and where.protocol in PARTING:
-        raise InputError(f"--protocol {where.protocol} would part pictures of one thing in {named.title}: use standard")
+        raise InputError(
+            f"--protocol {where.protocol} would put pictures of the same thing into both training and test in {named.title}: use standard"
+        )
     split = PROTOCOLS[where.protocol](named.labels, named.is_train, class_index(named, where.normal), where.protocol_seed)
     return named, split
 
@@ -224,7 +226,7 @@ def _refuse_choice(source: Any, where: Where) -> None:
     }
     for option, value in choices.items():
         if value is not None:
-            raise InputError(f"{option} {value} is for the named sets ({', '.join(NAMES)}), and {_title(source)} is not one")
+            raise InputError(f"{option} {value} is for the named sets ({', '.join(NAMES)}), and {_title(source)} is not one: leave it out")
 
 
 def unchosen(where: Where) -> Where:

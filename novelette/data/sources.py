@@ -140,7 +140,7 @@ def open_source(source: str | Path | np.ndarray | Sequence[str | Path] | Source)
         if not source:
             raise InputError("the list of pictures is empty: give at least one file")
         return FolderSource(files=source)
-    raise InputError(f"a {type(source).__name__} is no source of pictures: give a folder, a file, a list of files or a NumPy array")
+    raise InputError(f"a {type(source).__name__} is not a source of pictures: give a folder, a file, a list of files or a NumPy array")
 
 
 def masks_words(source: Source) -> str:
@@ -160,7 +160,7 @@ def _open_path(given: str | os.PathLike[str]) -> Source:
     if not found:
         from novelette.data.named import NAMES  # which stands on this
 
-        named = f"; {shown} is a named set, which is not taken here" if shown in NAMES else ": check the path"
+        named = f"; {shown} is a named set, which is not accepted here" if shown in NAMES else ": check the path"
         raise InputError(f"{shown} does not exist{named}")
     if path.is_dir():
         return FolderSource(path)
@@ -169,7 +169,7 @@ def _open_path(given: str | os.PathLike[str]) -> Source:
         return ArraySource(_load_array(path, shown), label=shown)
     if suffix in EXTENSIONS:
         return FolderSource(files=[path])
-    raise InputError(f"{shown} is of no known type: give a folder, a picture ({_extensions()}), or an .npy or .npz array")
+    raise InputError(f"{shown} is of an unknown type: give a folder, a picture ({_extensions()}), or an .npy or .npz array")
 
 
 def _pictures_below(root: Path) -> tuple[list[str], list[str]]:
@@ -257,7 +257,7 @@ def _load_array(path: Path, shown: str) -> np.ndarray:
     except Exception as error:  # NumPy raises nearly anything on broken bytes
         if "object arrays" in str(error).lower() or "Python objects" in str(error):
             raise InputError(f"{shown} holds pickled objects, which are never loaded: save plain numbers") from error
-        raise InputError(f"{shown} is damaged or no NumPy file: write it again with numpy.save") from error
+        raise InputError(f"{shown} is damaged or not a NumPy file: write it again with numpy.save") from error
 
 
 def _array_name(names: Sequence[str], shown: str) -> str:
@@ -268,7 +268,7 @@ def _array_name(names: Sequence[str], shown: str) -> str:
         if name in names:
             return name
     held = f"the arrays {', '.join(names)}" if names else "no array"
-    raise InputError(f"{shown} holds {held}: name the one with the pictures 'images'")
+    raise InputError(f"{shown} holds {held}: rename the one with the pictures to 'images'")
 
 
 def _as_pictures(array: np.ndarray, label: str) -> np.ndarray:

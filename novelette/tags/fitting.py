@@ -142,11 +142,11 @@ class Evaluation:
         """Whether its MAP is told from that of the most frequent tags."""
         always = "that of always suggesting the tags most frequent in training"
         if self.interval is None:
-            return f"{counted(self.pictures, 'picture')} cannot tell its MAP from {always}: {FEWEST_TELLING} are needed at least."
+            return f"{counted(self.pictures, 'picture')} cannot tell its MAP from {always}: at least {FEWEST_TELLING} are needed."
         low, high = self.interval
         interval = f"95 % interval {low:+.4f} to {high:+.4f}"
         if low <= 0 <= high:
-            return f"Its MAP is not told from {always}: the difference is {self.difference:+.4f} ({interval})."
+            return f"Its MAP cannot be distinguished from {always}: the difference is {self.difference:+.4f} ({interval})."
         return f"Its MAP is {abs(self.difference):.4f} {'above' if low > 0 else 'below'} {always} ({interval} of the difference)."
 
 

@@ -31,4 +31,4 @@ def lines(said: Mapping[str, Any]) -> Iterator[str]:
     facts = {"tagger": said["method"], "tags": f"{len(vocabulary):,}: {names_words(vocabulary)}", "sees pictures by": sees}
     yield from rows(facts | origin(said["provenance"]) | {"seed": str(said["seed"]), "bytes on disk": said["disk_bytes"]})
     yield from settings(said)
-    yield "novelette tag suggest and novelette tag evaluate take it."
+    yield "To use it: novelette tag suggest and novelette tag evaluate."

@@ -85,9 +85,7 @@ class Sights:
         if texts:
             words = known_words(examples.texts)
             if not words:
-                raise InputError(
-                    "no two training pictures have a word of text in common, and a teacher needs text: fit plain or rexmp instead"
-                )
+                raise InputError("no two training pictures share a word of text, and a teacher needs text: fit plain or rexmp instead")
             shown.append(torch.from_numpy(bags(examples.texts, words)))
         self.x = torch.cat(shown, 1).to(device)
         self.words = self.x.shape[1] - examples.vectors.shape[1]

@@ -62,7 +62,7 @@ def table(path: Path) -> Tagged:
     _, header = next(lines, (1, []))
     if header not in (list(COLUMNS), list(COLUMNS[:2])):
         raise InputError(
-            f"{path}, line 1: the columns must be {', '.join(COLUMNS)}, the last may be left out, not {', '.join(header) or 'nothing'}"
+            f"{path}, line 1: the columns must be {', '.join(COLUMNS)} (the last is optional), not {', '.join(header) or 'nothing'}"
         )
     found: dict[str, tuple[tuple[str, ...], str]] = {}
     for number, row in lines:
@@ -71,9 +71,9 @@ def table(path: Path) -> Tagged:
             raise InputError(f"{where}: {len(row)} fields where the header has {len(header)}; put fields with commas in quotes")
         file, tags = row[0], _different(row[1].split(";"))
         if not tags:
-            raise InputError(f"{where}: {file or 'a picture'} has no tags: give it one, or leave the line out")
+            raise InputError(f"{where}: {file or 'a picture'} has no tags: give it at least one, or leave the line out")
         if file in found:
-            raise InputError(f"{where}: {file} is there twice: put its tags in one line, parted by ;")
+            raise InputError(f"{where}: {file} is listed twice: put all its tags in one line, separated by ;")
         if not (path.parent / file).is_file():
             raise InputError(f"{where}: there is no picture {path.parent / file}: check the name, or leave the line out")
         found[file] = tags, row[2].strip() if len(row) > 2 else ""
@@ -95,7 +95,7 @@ def flickr8k(folder: Path, title: str) -> Tagged:
         head, tab, caption = line.partition("\t")
         file, mark, place = head.rpartition("#")
         if not (tab and mark and place.isdecimal() and file):
-            raise InputError(f"{path}, line {number}: not FILE#NUMBER, a tab and a caption")
+            raise InputError(f"{path}, line {number}: the line is not FILE#NUMBER, a tab and a caption: correct it")
         if file in there:
             captions.setdefault(file, {})[int(place)] = caption.strip()
     of_tags = [" ".join(c for i, c in sorted(own.items()) if i < CAPTIONS_OF_TAGS) for own in captions.values()]
@@ -118,7 +118,7 @@ def yfcc100m(path: Path) -> Tagged:
         fields = line.split("\t")
         if len(fields) not in YFCC_FIELDS:
             raise InputError(
-                f"{path}, line {number}: {len(fields)} fields, where a line of YFCC100M has {' or '.join(map(str, YFCC_FIELDS))}"
+                f"{path}, line {number}: {len(fields)} fields where a line of YFCC100M has {' or '.join(map(str, YFCC_FIELDS))}"
             )
         names = fields[:1] if len(fields) == YFCC_FIELDS[0] else fields[1:3]
         picture = next((files[name] for name in names if name in files), None)
@@ -149,7 +149,7 @@ def _named(name: str, data_roots: Sequence[Path]) -> Path:
             if (root / place / CAPTIONS).is_file():
                 return root / place
     raise InputError(
-        f"{name} is not there (looked in {', '.join(map(str, roots))}): put {NAMED[name][0]}/ with {CAPTIONS} and images/ into a folder "
+        f"{name} was not found (looked in {', '.join(map(str, roots))}): put {NAMED[name][0]}/ with {CAPTIONS} and images/ into a folder "
         "and name that folder with --data-root or NOVELETTE_DATA"
     )
 
@@ -162,7 +162,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             if row:
                 yield rows.line_num, row
     except csv.Error as error:
-        raise InputError(f"{path}, line {rows.line_num}: not CSV ({error}): check its quotes") from error
+        raise InputError(f"{path}, line {rows.line_num}: the line is not CSV ({error}): check its quotes") from error
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -173,6 +173,6 @@ def _lines(path: Path) -> Iterator[str]:
                 try:
                     yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
                 except UnicodeDecodeError as error:
-                    raise InputError(f"{path}, line {number}: not UTF-8: save it anew as UTF-8") from error
+                    raise InputError(f"{path}, line {number}: the line is not UTF-8: save the file as UTF-8") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({reason(error)}): check its permissions") from error

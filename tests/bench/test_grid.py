@@ -81,7 +81,7 @@ def grouped_digits(name, **kwargs):
 def test_protocols_that_would_part_groups_are_refused_and_held_out_keeps_them_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "load_named", grouped_digits)
     for protocol in PARTING:
-        with pytest.raises(InputError, match=f"b: {protocol} would part pictures of one thing in digits"):
+        with pytest.raises(InputError, match=f"b: {protocol} would put pictures of the same thing into both training and test in digits"):
             engine.run_bench(bench(protocol=protocol), tmp_path / "none")
     assert not (tmp_path / "none").exists()
     groups = grouped_digits("digits").groups

@@ -148,7 +148,7 @@ def test_run_that_fits_on_no_machine_is_refused(monkeypatch):
     monkeypatch.setattr(on_ray.ray, "nodes", lambda: machines)
     bench = Bench(name="b", title="B", data="digits", threads=2, detectors=[Entry(label="a", method="knn")])
     assert on_ray.cores_of(bench) == 2
-    with pytest.raises(InputError, match="threads = 3 fits on no machine of the cluster, of which the largest has 2 cores"):
+    with pytest.raises(InputError, match="threads = 3 is too many: the largest machine of the cluster has 2 cores"):
         on_ray.cores_of(bench.model_copy(update={"threads": 3}))
 
 

@@ -51,5 +51,5 @@ def test_of_a_stack_only_the_classes_that_diverge_have_an_error(diverging, tmp_p
 
 def test_measures_of_the_log_are_refused_of_a_stack():
     for name in ("losses", "variance"):
-        with pytest.raises(ValidationError, match=f"'GAN' is stacked, and {name} are of runs one by one"):
+        with pytest.raises(ValidationError, match=f"'GAN' is stacked, and {name} need runs one by one"):
             bench(Entry(label="GAN", method="ede-gan", stack=2), measures=(name,))

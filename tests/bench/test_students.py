@@ -305,5 +305,5 @@ def test_the_command_runs_students_after_their_teachers_and_prints_both(tmp_path
 
 def test_a_label_that_stands_twice_is_refused():
     rows = [{"label": "a", "method": "knn"}, {"label": "a", "method": "knn", "config": {"k": 3}}]
-    with pytest.raises(ValidationError, match="stands twice"):
+    with pytest.raises(ValidationError, match="is used twice"):
         Bench(name="b", title="t", data="digits", detectors=rows)

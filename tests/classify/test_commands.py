@@ -83,12 +83,12 @@ def test_classifier_that_stands_where_a_teacher_goes_and_is_none_of_the_one_repl
     store.save(store.load(folder / "clf.teacher"), tmp_path / "clf.teacher")
     for method in ("plain", "kdgan"):
         argv = ["classify", "fit", method, str(folder / "train"), "-o", str(tmp_path / "clf"), "--force"]
-        assert_refused(argv, tmp_path, capsys, "is not the teacher of", "move it away")
+        assert_refused(argv, tmp_path, capsys, "holds one that is not of", "move it away")
 
 
 def test_pictures_of_one_class_alone_are_refused(tmp_path):
     write(tmp_path / "a" / "one", across(20))
-    with pytest.raises(InputError, match="pictures of one class, one"):
+    with pytest.raises(InputError, match="pictures of only one class, one"):
         fit(Task("plain", Config()), tmp_path / "a", Run())
 
 
@@ -96,7 +96,7 @@ def test_a_class_that_is_taken_for_masks_is_named(folder, tmp_path, capsys):
     write(tmp_path / "no_mask", across(20))
     write(tmp_path / "mask", down(20))
     masks = r"taken for masks and left out: mask/00\.png, mask/01\.png, mask/02\.png and 17 more; if they are pictures, rename"
-    with pytest.raises(InputError, match=rf"pictures of one class, no_mask: a classifier needs two or more \({masks}"):
+    with pytest.raises(InputError, match=rf"pictures of only one class, no_mask: a classifier needs two or more \({masks}"):
         fit(Task("plain", Config()), tmp_path, Run())
     write(tmp_path / "plain", noisy(20, 3))
     fitted(tmp_path / "clf", tmp_path, "plain")
@@ -146,14 +146,14 @@ def test_resuming_with_another_split_of_the_same_pictures_is_refused(tmp_path, m
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["fit", "kdgan", "{train}", "-o", "{out}", "--pictures", "1000"], "--pictures 1,000 is not from 2 to the"),
+        (["fit", "kdgan", "{train}", "-o", "{out}", "--pictures", "1000"], "--pictures 1,000 is out of range: give 2 to"),
         (["fit", "kdgan", "{train}", "-o", "{out}", "--pictures", "2"], "none of the 2 training pictures is of the class"),
-        (["fit", "gan", "{train}", "-o", "{out}"], "no method 'gan' of classification"),
+        (["fit", "gan", "{train}", "-o", "{out}"], "no method 'gan' for classifiers"),
         (["fit", "kdgan", "{train}/down", "-o", "{out}"], "lies in no subfolder"),
         (["fit", "kdgan", "nowhere", "-o", "{out}"], "neither a folder with a subfolder for each class nor a named set"),
         (["fit", "kdgan", "{train}", "-o", "{out}", "--alpha", "1"], "--alpha"),
         (["fit", "kdgan", "{train}", "-o", "{clf}"], "exists: give --force"),
-        (["evaluate", "{clf}", "{strange}"], "has pictures of the class zebra, which the classifier was never trained on"),
+        (["evaluate", "{clf}", "{strange}"], "has pictures of the class zebra, which the classifier was not trained on"),
         (["evaluate", "{train}", "{train}"], "is not a classifier: it has no classifier.json"),
         (["predict", "{damaged}", "{train}"], "its hash is not the one in classifier.json"),
         (["predict", "{newer}", "{train}"], "was written by a newer novelette"),

@@ -122,7 +122,7 @@ def row(method, **config):
 def test_a_run_that_fails_says_why_and_is_tried_again(tmp_path):
     bad = grid(validation=100, size=18, classifiers=[row("mimic")])
     (record,) = run_grid(bad, tmp_path)
-    assert "multiple of 4 px" in record["error"]
+    assert "multiples of 4 px" in record["error"]
     assert left_of(bad, tmp_path).failures == [f"mimic, seed 0: {record['error']}"]
     assert len((tmp_path / "g.jsonl").read_text().splitlines()) == 1
     run_grid(bad, tmp_path)
@@ -226,7 +226,7 @@ def test_records_of_other_settings_are_counted_where_there_is_nothing_to_show(ra
 
 def test_one_look_at_a_course_is_refused(tmp_path):
     (tmp_path / "small.toml").write_text(FILE.replace("curve = 3", "curve = 1"))
-    with pytest.raises(InputError, match="one look at the course would be where pretraining ends"):
+    with pytest.raises(InputError, match="a curve of 1 point would show only the end of pretraining"):
         read_grid(tmp_path / "small.toml")
 
 
@@ -297,7 +297,7 @@ def test_what_cannot_be_run_is_told_in_a_sentence(tmp_path, changes, says):
 
 def test_a_course_of_no_held_out_images_is_refused(tmp_path):
     (tmp_path / "small.toml").write_text(FILE.replace("validation = 100", "validation = 0"))
-    with pytest.raises(InputError, match="course is of held-out images"):
+    with pytest.raises(InputError, match="the curve is measured on held-out images, and none are held out"):
         read_grid(tmp_path / "small.toml")
 
 

@@ -23,7 +23,7 @@ def test_what_is_something_else_than_a_detector_is_named(tmp_path, parts, capsys
 
 def test_a_named_set_where_none_is_taken_is_not_called_a_missing_path(tmp_path, knn, capsys):
     argv = ["score", str(knn), "digits", "-o", str(tmp_path / "a.csv")]
-    assert_refused(argv, tmp_path, capsys, "digits does not exist; digits is a named set, which is not taken here")
+    assert_refused(argv, tmp_path, capsys, "digits does not exist; digits is a named set, which is not accepted here")
 
 
 @pytest.fixture

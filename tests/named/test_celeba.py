@@ -41,5 +41,5 @@ def test_a_damaged_attribute_list_is_named(tmp_path: Path, content: str) -> None
 
 
 def test_an_attribute_is_refused_elsewhere() -> None:
-    with pytest.raises(InputError, match="--attribute Bald is CelebA's"):
+    with pytest.raises(InputError, match="--attribute Bald is for celeba"):
         load_named("digits", attribute="Bald")

@@ -33,10 +33,10 @@ GOOD = idx(np.arange(8, dtype=np.uint8).reshape(2, 2, 2))
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", "no IDX file"),
-        (b"\x89PNG\r\n", "no IDX file"),
-        (b"\0\0\x0d\x01" + GOOD[4:], "no IDX file"),
-        (GOOD[:3], "no IDX file"),
+        (b"", "not an IDX file"),
+        (b"\x89PNG\r\n", "not an IDX file"),
+        (b"\0\0\x0d\x01" + GOOD[4:], "not an IDX file"),
+        (GOOD[:3], "not an IDX file"),
         (GOOD[:9], "truncated"),
         (GOOD[:-1], "truncated"),
         (GOOD + b"x", "more than its head"),

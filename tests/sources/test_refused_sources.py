@@ -1,4 +1,4 @@
-"""What is no source of pictures: one sentence that says why."""
+"""What is not a source of pictures: one sentence that says why."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ def bad_sources(folder: Path) -> dict[str, tuple[object, str]]:
         "long": ("x" * 5000, "does not exist"),
         "no pictures": (folder / "empty", "holds no pictures"),
         "masks only": (folder / "only", "holds 1 masks but no pictures"),
-        "unknown type": (folder / "notes.txt", "is of no known type"),
+        "unknown type": (folder / "notes.txt", "is of an unknown type"),
         "cut": (folder / "cut.npy", "is damaged"),
         "text": (folder / "text.npy", "is damaged"),
         "zero": (folder / "zero.npz", "is damaged"),
@@ -49,7 +49,7 @@ def bad_sources(folder: Path) -> dict[str, tuple[object, str]]:
         "object array": (np.zeros((2, 9, 9), object), "is of type object"),
         "range": (np.full((2, 9, 9), 255.0), "scale them to 0..1"),
         "empty list": ([], "is empty"),
-        "number": (3, "is no source of pictures"),
+        "number": (3, "is not a source of pictures"),
     }
 
 

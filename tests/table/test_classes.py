@@ -79,7 +79,7 @@ def test_rows_of_other_benches_stand_beside(place, capsys):
     (place.results / "other.jsonl").unlink()
     assert rows(classes(find(path, place.results)).text)[0] == ["normal class", "GAN", "kNN"]
     place.bench(HEAD + 'protocol = "gpnd"\n' + KNN, "other")
-    assert_refused(place.argv("b"), place.root, capsys, "other cannot stand beside it, since it is of other data or another protocol")
+    assert_refused(place.argv("b"), place.root, capsys, "other cannot stand beside it, since its data or protocol differs")
 
 
 def test_rows_beside_keep_what_they_stand_against_in_their_own_table(place):

@@ -35,7 +35,7 @@ def test_page_that_a_person_wrote_is_not_replaced(place, tmp_path, capsys):
     assert main(argv) == 0
     assert main(argv) == 0  # a page of its own
     (folder / "b.md").write_text("# Mine\n")
-    assert_refused(argv, place.root, capsys, "b.md exists and is no page of novelette table", "another -o")
+    assert_refused(argv, place.root, capsys, "b.md exists and was not written by novelette table", "another -o")
     assert (folder / "b.md").read_text() == "# Mine\n"
 
 

@@ -107,8 +107,8 @@ def test_the_tags_most_frequent_in_training_are_measured_beside(fitted):
     [
         ((0.05, 0.2), "Its MAP is 0.1000 above that of always suggesting"),
         ((-0.3, -0.02), "Its MAP is 0.1000 below that of always suggesting"),
-        ((-0.1, 0.3), "Its MAP is not told from that of always suggesting"),
-        ((0.0, 0.0), "Its MAP is not told from that of always suggesting"),
+        ((-0.1, 0.3), "Its MAP cannot be distinguished from that of always suggesting"),
+        ((0.0, 0.0), "Its MAP cannot be distinguished from that of always suggesting"),
         (None, "5 pictures cannot tell its MAP from that of always suggesting"),
     ],
 )

@@ -50,11 +50,11 @@ def test_a_table_may_have_no_texts_and_a_mark_of_its_encoding(tmp_path):
     [
         ("file,tags,text\na.png,dog,x\nb.png,cat\n", "line 3: 2 fields where the header has 3"),
         ("file,tags\na.png,dog\nb.png, ; \n", "line 3: b.png has no tags"),
-        ("file,tags\na.png,dog\na.png,cat\n", "line 3: a.png is there twice"),
+        ("file,tags\na.png,dog\na.png,cat\n", "line 3: a.png is listed twice"),
         ("file,tags\nc.png,dog\n", "line 2: there is no picture"),
         ("name,labels\na.png,dog\n", "line 1: the columns must be file, tags, text"),
-        ("", "the last may be left out, not nothing"),
-        ('file,tags\na.png,"dog\n', "line 2: not CSV"),
+        ("", "(the last is optional), not nothing"),
+        ('file,tags\na.png,"dog\n', "line 2: the line is not CSV"),
         ("file,tags\n", "names no picture"),
     ],
 )
@@ -66,7 +66,7 @@ def test_a_broken_table_is_told_with_its_line(tmp_path, text, says):
 def test_a_table_that_is_not_utf8_is_told_with_its_line(tmp_path):
     folder = table(tmp_path, "")
     (folder / "tags.csv").write_bytes(b"file,tags\na.png,caf\xe9\n")
-    with pytest.raises(InputError, match="line 2: not UTF-8"):
+    with pytest.raises(InputError, match="line 2: the line is not UTF-8"):
         read(str(folder))
 
 
@@ -103,13 +103,13 @@ def test_tags_and_text_of_a_captioned_photograph_are_never_of_the_same_caption(t
 
 @pytest.mark.parametrize("line", ["a.jpg 0 no tab", "a.jpg\tno number", "a.jpg#x\tno number", "#0\tno file"])
 def test_a_broken_line_of_captions_is_named(tmp_path, line):
-    with pytest.raises(InputError, match="line 8: not FILE#NUMBER"):
+    with pytest.raises(InputError, match="line 8: the line is not FILE#NUMBER"):
         read(str(captioned(tmp_path, CAPTIONS + line + "\n")))
 
 
 def test_captioned_photographs_that_are_nowhere_are_told(tmp_path, monkeypatch):
     monkeypatch.delenv("NOVELETTE_DATA")
-    with pytest.raises(InputError, match=r"flickr8k-1000 is not there .*--data-root"):
+    with pytest.raises(InputError, match=r"flickr8k-1000 was not found .*--data-root"):
         read("flickr8k-1000", [tmp_path])
     captioned(tmp_path)
     (tmp_path / "flickr8k_1000" / "images").rename(tmp_path / "elsewhere")
