@@ -66,7 +66,7 @@ def galleries(detector: Explaining, evaluation: Evaluation, source: Source) -> s
         shown = "".join(cards[i] for i in choice.chosen if i in cards)
         body = f'<div class="gallery">{shown}</div>' if shown else f'<p class="none">{choice.empty}</p>'
         parts.append(f"<section><h2>{choice.title}</h2><p>{choice.text}</p>{body}</section>")
-    outlines = "; a mask's border is green" if any(shot.mask is not None for shot in shots.values()) else ""
+    outlines = "; masks are outlined in green" if any(shot.mask is not None for shot in shots.values()) else ""
     legend = f'<p class="heat">Heat maps: usual <i></i> novel, one scale throughout{outlines}</p>' if maps else ""
     return legend + "".join(parts)
 

@@ -138,7 +138,7 @@ def _figures(detector: Reported, e: Evaluation) -> str:
     if e.auroc is not None:
         rows.append(("AUROC", f"{e.auroc:.4f}", f"{e.auroc_low:.4f} to {e.auroc_high:.4f}", "chance: 0.5"))
     for knn in e.beside:
-        ahead = f"same pictures, 5 neighbours; the detector's less it: {knn.difference:+.4f}"
+        ahead = f"same pictures, 5 neighbours; the detector's minus this: {knn.difference:+.4f}"
         ahead += "" if knn.error is None else f" ± {knn.sampling:.4f} (95 %)"
         rows.append((f"AUROC of k-nearest-neighbours, {knn.name}", f"{knn.auroc:.4f}", "", ahead))
     if e.aupr is not None:

@@ -96,12 +96,12 @@ def _stated_rate(detector: Calibrated, e: Evaluation) -> Finding | None:
         return Finding(
             "bad",
             f"Its stated false-alarm rate of {stated} does not hold here: chance explains at most {high:,} of {e.n_normal:,}, so these "
-            "normal pictures differ from those that calibrated it. `novelette calibrate` with pictures like these sets it right.",
+            "normal pictures differ from those that calibrated it. `novelette calibrate` with pictures like these corrects it.",
         )
     if alarms < low:
         return Finding(
             "plain",
-            f"Its stated false-alarm rate of {stated} is more than kept: {low:,} to {high:,} of {e.n_normal:,} were to be expected. "
+            f"Its stated false-alarm rate of {stated} is more than kept: {low:,} to {high:,} of {e.n_normal:,} were expected. "
             "Recalibrated on pictures like these, it would miss fewer novel ones.",
         )
     return Finding(

@@ -67,7 +67,7 @@ def _classes(e: Evaluation) -> str:
 
 
 def _confusion(e: Evaluation) -> str:
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("is, below; said to be", *e.classes))
+    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("class; said to be", *e.classes))
     rows = "".join(_row([name, *(f"{n:,}" if n else "" for n in of_class)]) for name, of_class in zip(e.classes, e.confusion, strict=True))
     return f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"
 

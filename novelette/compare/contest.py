@@ -22,7 +22,7 @@ from novelette.data.sources import FolderSource, Source
 from novelette.errors import InputError
 from novelette.fitting import Gathered, Recipe, check_numbers, choose_preprocessing, gather
 from novelette.progress import progress
-from novelette.words import counted, seconds_words
+from novelette.words import seconds_words
 
 GRACE = 5  # times its minutes, and one more: as long as a method may take in all
 
@@ -195,7 +195,7 @@ def answered(task: Task, limit_s: float) -> Outcome | str:
     its.close()
     try:
         if not mine.poll(limit_s):
-            return f"not done after {seconds_words(limit_s)}, and stopped; --minutes-each gives it longer"
+            return f"stopped because it was not done after {seconds_words(limit_s)}; a larger --minutes-each gives it longer"
         answer: Outcome | str = mine.recv()
         return answer
     except EOFError:
@@ -209,7 +209,7 @@ def answered(task: Task, limit_s: float) -> Outcome | str:
 def died(exitcode: int | None) -> str:
     """Why a process gave no answer."""
     if exitcode == -signal.SIGKILL:
-        return "its process was killed, as the system does that has no memory left"
+        return "its process was killed, as happens when memory runs out"
     return f"its process crashed (exit code {exitcode})"
 
 
@@ -219,7 +219,7 @@ def judged(entrant: Entrant, answer: Outcome | str, test: Test | None, seed: int
         return Failure(entrant, answer)
     strange = sum(int((~np.isfinite(scores)).sum()) for scores in (answer.scores, answer.normal))
     if strange:
-        return Failure(entrant, f"{counted(strange, 'score')} that it gave {'is no number' if strange == 1 else 'are no numbers'}")
+        return Failure(entrant, f"{strange:,} of its scores {'is not a finite number' if strange == 1 else 'are not finite numbers'}")
     if test is None:
         return Row(entrant, answer)
     low, high = metrics.auroc_interval(answer.scores, test.labels, seed=seed)

@@ -48,7 +48,7 @@ def _costs(row: Row, n_scored: int) -> list[str]:
 def findings(found: Comparison) -> Iterator[Finding]:
     """Sentences, the most important first."""
     if not found.rows:
-        yield Finding("bad", "None of the methods came to an end.")
+        yield Finding("bad", "None of the methods finished.")
     elif found.test is None:
         yield from _without_labels(found)
     else:
@@ -57,7 +57,7 @@ def findings(found: Comparison) -> Iterator[Finding]:
     if cut:
         yield Finding(
             "plain",
-            f"Trained for {found.minutes:g} min each, fewer steps than their recipes have: {names_words(cut)}. Longer may help them.",
+            f"Trained for {found.minutes:g} min each, with fewer steps than their recipes have: {names_words(cut)}. Longer may help them.",
         )
     if any(row.outcome.threshold is None for row in found.rows):
         n = int(found.normal.calibrating.sum())
@@ -78,12 +78,12 @@ def _ranking(found: Comparison) -> Iterator[Finding]:
         yield Finding("plain", "No method beats plain k-nearest-neighbours here by more than sampling error.")
     yield Finding(
         "plain",
-        f"The best of {len(found.rows)} looks a little better on the pictures that it was chosen by than it is: "
-        "before its figure is relied on, it has to be measured on others.",
+        f"The best of {len(found.rows)} looks a little better than it is on the pictures that it was chosen by: "
+        "measure it on others before relying on its figure.",
     )
     if found.test.seen:
         yield Finding(
-            "bad", f"{found.test.seen:,} of the labelled pictures are among the normal ones too: the figures flatter, kNN's the most."
+            "bad", f"{found.test.seen:,} of the labelled pictures are also among the normal ones: the figures flatter, kNN's the most."
         )
 
 
@@ -91,11 +91,11 @@ def _without_labels(found: Comparison) -> Iterator[Finding]:
     n = len(found.normal.loaded.indices)
     yield Finding(
         "plain",
-        f"Which of {counted(len(found.rows), 'method')} finds novel pictures best cannot be known from normal ones: here is what each "
+        f"Normal pictures alone do not show which of {counted(len(found.rows), 'method')} finds novel ones best. Here is what each "
         f"costs, and how far they agree on which of {n:,} normal pictures are strange. With labelled pictures, --test ranks them.",
     )
     apart = [row.entrant.label for row, r in zip(found.rows, found.agreement(), strict=True) if r < AGREE]
     if apart and len(found.rows) > 2:
-        yield Finding("plain", f"Strange to others is not strange to {names_words(apart)} (rank correlation below {AGREE:g}).")
+        yield Finding("plain", f"What is strange to the others is not strange to {names_words(apart)} (rank correlation below {AGREE:g}).")
     names = [found.normal.chosen.source.names[i] for i in found.strangest(10)]
-    yield Finding("plain", f"Strangest to all together, and worth a look before they are called normal: {names_words(names)}.")
+    yield Finding("plain", f"Strangest to all methods together, and worth a look before they are called normal: {names_words(names)}.")

@@ -108,11 +108,11 @@ def _explained(found: Comparison) -> str:
         said += "Agreement is the mean rank correlation of the normal pictures' scores with those of each other method. "
     else:
         n_novel = int(found.test.labels.sum())
-        said += f"{len(found.test.labels) - n_novel:,} normal and {n_novel:,} novel pictures ranked them, with bootstrap intervals. "
+        said += f"Ranked on {len(found.test.labels) - n_novel:,} normal and {n_novel:,} novel pictures, with bootstrap intervals. "
     said += (
-        "Fit is training, calibrating and scoring its own pictures; a picture is the time to score one in memory, in batches; memory is "
-        f"the most that the process had, Python and PyTorch included. Trained for at most {found.minutes:g} min each, "
-        "or as long as the steps or epochs that they were given take; "
+        "“Fit” is the time to train, calibrate and score its own pictures. “A picture” is the time to score one in memory, in batches. "
+        "“Memory” is the most that the process used, Python and PyTorch included. "
+        f"Each method trained for at most {found.minutes:g} min, or for as long as the steps or epochs that it was given take; "
         f"{seconds_words(found.seconds)} in all."
     )
     return escape(said)

@@ -113,12 +113,12 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 WHEN = {
     400: "The request cannot be read, or holds nothing.",
-    401: "The token is missing or another.",
+    401: "The token is missing or wrong.",
     408: "The request did not arrive in time.",
     413: "The body is too large, or holds too many pictures.",
-    415: "The body is of another type.",
+    415: "The body is of a type that is not accepted.",
     422: "A picture or a field cannot be used; the sentence says which.",
-    429: "The server has as much work as it takes; Retry-After says when to ask again.",
+    429: "The server has as much work as it accepts; Retry-After says when to ask again.",
     503: "The server stopped before it had the answer.",
 }
 

@@ -149,7 +149,7 @@ def _guard(token: str | None) -> Any:
 
     async def check(sent: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
         if sent is None or not hmac.compare_digest(sent.credentials.encode(), expected):
-            said = "no token was sent" if sent is None else "the token is not the server's"
+            said = "no token was sent" if sent is None else "the token is wrong"
             raise Refusal(401, f"{said}: send the header Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
 
     return check
@@ -193,4 +193,4 @@ def _answer_refusals(app: FastAPI) -> None:
     @app.exception_handler(Broken)
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> JSONResponse:
-        return refused(500, "the server failed at this request: its log says how")
+        return refused(500, "the server failed on this request: see its log")

@@ -69,7 +69,7 @@ async def pictures_of(request: Request, limits: Limits, hold: Callable[[int], No
         was = kind.decode("latin-1")[:80]
         raise Refusal(415, f"the body's Content-Type is {was or 'missing'}: send {FORMS}")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refusal(415, "a body with a Content-Encoding is not taken apart: send it as it is")
+        raise Refusal(415, "a body with a Content-Encoding is not decoded: send it without one")
     body = await _read(request, limits, hold)
     if not body:
         raise Refusal(400, f"the body is empty: send {FORMS}")
@@ -108,7 +108,7 @@ def _of_form(body: bytes, boundary: bytes | None, limits: Limits) -> list[Pictur
 
     def on_field(field: Any) -> None:
         name = (field.field_name or b"").decode("utf-8", "replace")[:LONGEST_NAME]
-        raise Refusal(422, f"the form's field {name!r} is no file: send files alone, as curl -F picture=@part.png does")
+        raise Refusal(422, f"the form's field {name!r} is not a file: send only files, as curl -F picture=@part.png does")
 
     try:
         memory: dict[str, Any] = {"MAX_MEMORY_FILE_SIZE": float("inf")}
@@ -116,7 +116,7 @@ def _of_form(body: bytes, boundary: bytes | None, limits: Limits) -> list[Pictur
         parser.write(body)
         parser.finalize()
     except FormParserError as error:
-        raise Refusal(400, "the body is no multipart/form-data that can be read: see that its boundary is the header's") from error
+        raise Refusal(400, "the body is not readable multipart/form-data: check that its boundary is the header's") from error
     if not ended:
         raise Refusal(400, "the form ends before its last boundary: send it whole")
     if not found:
@@ -132,7 +132,7 @@ def _of_json(body: bytes, limits: Limits) -> list[Picture]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":
-            raise Refusal(400, "the body is no JSON that can be read: see that it is whole and in UTF-8") from error
+            raise Refusal(400, "the body is not readable JSON: check that it is complete and in UTF-8") from error
         raise Refusal(422, f"{problem(first['loc'], first['msg'])}; send {{'pictures': [{{'data': base64, 'name': text}}]}}") from error
     limits.check_pictures(len(sent.pictures))
     return [Picture(picture.data, picture.name) for picture in sent.pictures]

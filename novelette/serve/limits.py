@@ -48,7 +48,7 @@ class Limits:
     def check_pictures(self, count: int) -> None:
         """Raises: Refusal when a request holds too many pictures."""
         if count > self.max_pictures:
-            raise Refusal(413, f"a request may hold {counted(self.max_pictures, 'picture')}: send the others in requests of their own")
+            raise Refusal(413, f"a request may hold at most {counted(self.max_pictures, 'picture')}: send the others in further requests")
 
     def check_body(self, size: int) -> None:
         """Raises: Refusal when a body of `size` bytes is too large."""
@@ -91,7 +91,7 @@ class Gate:
 
 
 def _busy() -> Refusal:
-    return Refusal(429, "the server has as much work as it takes: ask again in a second", {"Retry-After": RETRY_AFTER})
+    return Refusal(429, "the server has as much work as it accepts: ask again in a second", {"Retry-After": RETRY_AFTER})
 
 
 @contextmanager

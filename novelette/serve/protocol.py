@@ -41,7 +41,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._start()
         if len(self.connections) > self._limits.connections:
-            self._refuse(429, "the server has as many connections as it takes: ask again in a second")
+            self._refuse(429, "the server has as many connections as it accepts: ask again in a second")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
@@ -117,7 +117,7 @@ class PatientProtocol(HttpToolsProtocol):
         if self._head > self._limits.max_head:
             self._too_long()
         else:
-            self._refuse(400, "this is no HTTP request that can be read: see how it was made")
+            self._refuse(400, "this is not a readable HTTP request: check how it was made")
 
     def _count(self, size: int) -> None:
         self._head += size

@@ -33,9 +33,9 @@ def read_token(file: Path | None) -> str | None:
         try:
             token = file.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            raise InputError(f"the token in {where} is no text: write one line of letters and digits") from error
+            raise InputError(f"the token in {where} is not text: write one line of letters and digits") from error
         except OSError as error:
-            raise InputError(f"the token's file {where} cannot be read ({reason(error)}): check the path") from error
+            raise InputError(f"the token file {where} cannot be read ({reason(error)}): check the path") from error
     if token is None:
         return None
     token = token.strip()
@@ -47,7 +47,7 @@ def read_token(file: Path | None) -> str | None:
 def opened(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises: InputError when the host is not known here, or the port not to be had."""
     if not 0 <= port <= 65535:
-        raise InputError(f"--port {port} is not from 0 to 65535")
+        raise InputError(f"--port {port} is out of range: give 0 to 65535")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (socket.gaierror, UnicodeError) as error:

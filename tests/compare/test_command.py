@@ -57,7 +57,7 @@ def test_when_every_method_fails_the_table_has_their_reasons(parts, monkeypatch,
         "method                  agreement  steps  fit  a picture  on disk  memory",
         "knn                     failed: no memory",
         "knn --metric euclidean  failed: no memory",
-        "None of the methods came to an end.",
+        "None of the methods finished.",
     ]
 
 
@@ -154,8 +154,8 @@ def test_without_labelled_pictures_nothing_is_ranked_and_the_strangest_are_shown
     assert main(["compare", str(odd), "--methods", "knn --k 1", "-o", str(tmp_path / "report"), "--false-alarm-rate", "0.3"]) == 0
     out, page_text = capsys.readouterr().out, (tmp_path / "report" / "index.html").read_text()
     assert "AUROC" not in out
-    assert "cannot be known from normal ones" in out
-    assert "Strangest to all together, and worth a look before they are called normal: 40.png," in out
+    assert "Normal pictures alone do not show which of " in out
+    assert "Strangest to all methods together, and worth a look before they are called normal: 40.png," in out
     assert page_text.index("40.png</figcaption>") < page_text.index("</figcaption>") + 20  # the first shown
 
 

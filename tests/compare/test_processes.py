@@ -41,14 +41,14 @@ def sleeps(task, answer):
 def test_a_method_that_takes_too_long_is_stopped(monkeypatch):
     monkeypatch.setattr(contest, "attempt", sleeps)
     before = set(multiprocessing.active_children())
-    assert contest.answered(None, 0.01) == "not done after 0 s, and stopped; --minutes-each gives it longer"
+    assert contest.answered(None, 0.01) == "stopped because it was not done after 0 s; a larger --minutes-each gives it longer"
     assert set(multiprocessing.active_children()) == before
 
 
 def test_a_process_that_ends_without_an_answer_is_a_reason(monkeypatch):
     monkeypatch.setattr(contest, "attempt", print)
     assert contest.answered(None, 120) == "its process crashed (exit code 0)"
-    assert contest.died(-signal.SIGKILL) == "its process was killed, as the system does that has no memory left"
+    assert contest.died(-signal.SIGKILL) == "its process was killed, as happens when memory runs out"
 
 
 def test_ctrl_c_leaves_no_process_and_no_files(parts, tmp_path, monkeypatch, capsys):
@@ -67,4 +67,4 @@ def test_ctrl_c_leaves_no_process_and_no_files(parts, tmp_path, monkeypatch, cap
 def test_scores_that_are_no_numbers_are_a_failure():
     scores = np.zeros(3, np.float32)
     outcome = trial.Outcome(knn.TINY, 0, 0, None, 1.0, 1.0, 1, 1, scores, np.array([0, np.nan], np.float32))
-    assert contest.judged(entered("knn"), outcome, None, 0).reason == "1 score that it gave is no number"
+    assert contest.judged(entered("knn"), outcome, None, 0).reason == "1 of its scores is not a finite number"

@@ -46,7 +46,7 @@ REFUSED = {
         400,
         "ends before",
     ),
-    "a field": ({"files": [("path", (None, "/etc/passwd")), ("picture", ("a.png", GOOD))]}, 422, "'path' is no file"),
+    "a field": ({"files": [("path", (None, "/etc/passwd")), ("picture", ("a.png", GOOD))]}, 422, "'path' is not a file"),
     "no JSON": ({"content": b'{"pictures": [', "headers": JSON}, 400, "no JSON"),
     "deep JSON": ({"content": b"[" * 100_000, "headers": JSON}, 400, "no JSON"),
     "other JSON": ({"json": [1]}, 422, "pictures"),
