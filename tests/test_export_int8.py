@@ -227,7 +227,7 @@ def test_labels_of_one_class_are_refused(det, tmp_path, capsys):
     assert_refused([*argv, str(tmp_path / "a")], tmp_path, capsys, "needs a folder normal/ and at least one other")
     (tmp_path / "a" / "novel").mkdir()
     (tmp_path / "a" / "novel" / "0.png").write_bytes(b"no picture")
-    assert_refused([*argv, str(tmp_path / "a")], tmp_path, capsys, "one label alone")
+    assert_refused([*argv, str(tmp_path / "a")], tmp_path, capsys, "only one label")
     assert_refused([*argv, "mnist"], tmp_path, capsys, "mnist is not the set that the detector was fitted on")
 
 
