@@ -115,7 +115,7 @@ def _tell(fitted: Any, output: Path, beside: Path) -> None:
     if fitted.teacher is not None:
         print(f"{beside}: its teacher, a {fitted.teacher.player}")
     if detector.threshold is not None:
-        print(f"unknown above {threshold_words(detector)}")
+        print(f"called unknown above {threshold_words(detector)}")
     else:
         needed = f"{pictures_needed(detector.false_alarm_rate)} calibration pictures, and there are {len(detector.calibration)}"
         print(f"nothing will be called unknown: a false-alarm rate of {detector.false_alarm_rate:g} needs {needed}")

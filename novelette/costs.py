@@ -67,7 +67,7 @@ def calibrate_by_cost(
     Raises: InputError when pictures of a kind are missing, or when it costs least to call everything, or nothing, novel.
     """
     if not (0 < novel_prior < 1 and 0 < miss_cost < np.inf):
-        raise InputError(f"--miss-cost {miss_cost:g} must be above 0, and --novel-prior {novel_prior:g} between 0 and 1")
+        raise InputError(f"--miss-cost {miss_cost:g} must be a finite number above 0, and --novel-prior {novel_prior:g} between 0 and 1")
     chosen = labelled_pictures(source, grouped_as(where, detector.provenance.get("source")))
     assert chosen.labels is not None
     scored = score_unseen(detector, chosen, bar=bar)

@@ -89,7 +89,7 @@ def make(name: str, benchmarks: Path, results: Path) -> Made:
 def no_records(page: Page, benchmarks: Path, results: Path, others: int) -> InputError:
     """That a page has no record, and how to make some.   Args: others: records of its benches that are of other settings."""
     commands = " and ".join(f"`novelette bench {benchmarks.name}/{bench}.toml`" for bench in page.benches)
-    but = f" but {others} of other settings" if others else ""
+    but = f", only {others} of other settings" if others else ""
     return InputError(f"{page.name}: there are no records of it in {results}{but}: run {commands}")
 
 

@@ -46,7 +46,7 @@ def margin(detector: Detector) -> F:
     if threshold is None:
         raise InputError(f"this {detector.method} detector has no threshold to move a score across: novelette calibrate sets one")
     if module is None:
-        raise InputError(f"{detector.method} has no network from pictures to scores, and so no gradient")
+        raise InputError(f"{detector.method} has no network from pictures to scores, and so no gradient: give a detector of another method")
 
     def f(x: Tensor) -> Tensor:
         scores: Tensor = module(x.flatten(0, 1)).unflatten(0, x.shape[:2]).amax(1)
@@ -61,7 +61,7 @@ def gradient(f: F, x: Tensor) -> tuple[Tensor, Tensor]:
         x = x.detach().requires_grad_()
         value = f(x)
         if not value.requires_grad:
-            raise InputError("the scores of this detector have no gradient")
+            raise InputError("the scores of this detector have no gradient: give a detector of another method")
         (slope,) = torch.autograd.grad(value.sum(), x)
     return value.detach(), slope
 
@@ -69,7 +69,7 @@ def gradient(f: F, x: Tensor) -> tuple[Tensor, Tensor]:
 def check_slope(f: F, x: Tensor) -> None:
     """Raises: InputError where f has no gradient, or none but zeros at pictures x (N, ...)."""
     if not gradient(f, x)[1].any():
-        raise InputError("the gradient of this detector's scores is zero: its scores are steps")
+        raise InputError("the gradient of this detector's scores is zero, since they are steps: give a detector of another method")
 
 
 def deepfool(f: F, x: Tensor, *, in_range: bool = False) -> Moved:

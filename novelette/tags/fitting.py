@@ -73,7 +73,9 @@ def fit(recipe: Recipe, tagged: Tagged, run: Run) -> Fitted:
     has = incidence([tagged.tags[i] for i in seen.indices], vocabulary)
     training = kept & has.any(1)
     if training.sum() < FEWEST_PICTURES:
-        raise InputError(f"{tagged.title} has {training.sum()} training pictures with tags, and a tagger needs at least {FEWEST_PICTURES}")
+        raise InputError(
+            f"{tagged.title} has {training.sum()} training pictures with tags, and a tagger needs at least {FEWEST_PICTURES}: give more"
+        )
     texts = tuple(tagged.texts[i] for i in seen.indices[training])
     run.begin(
         method=recipe.method,

@@ -221,7 +221,7 @@ def test_records_of_other_settings_are_counted_where_there_is_nothing_to_show(ra
     (ran[0] / "other").mkdir(exist_ok=True)
     (ran[0] / "other" / "small.toml").write_text(FILE.replace("pictures = 30", "pictures = 20"))
     assert main(["table", "small", "--benchmarks", str(ran[0] / "other"), "--results", str(ran[0] / "results")]) == 2
-    assert "but 4 of other settings: run `novelette bench other/small.toml`" in capsys.readouterr().err
+    assert "only 4 of other settings: run `novelette bench other/small.toml`" in capsys.readouterr().err
 
 
 def test_one_look_at_a_course_is_refused(tmp_path):

@@ -12,7 +12,7 @@ def test_records_of_other_settings_or_other_contents_are_not_shown(place, capsys
     path = place.bench(HEAD + KNN)
     place.records(path, {("kNN", "0", 0): 0.9})
     place.bench(HEAD + KNN + "config = { k = 9 }\n")
-    assert_refused(place.argv("b"), place.root, capsys, "there are no records of it", "but 1 of other settings")
+    assert_refused(place.argv("b"), place.root, capsys, "there are no records of it", "only 1 of other settings")
 
 
 @pytest.mark.parametrize("name", ["c", "../benchmarks/b", "b.toml", ""])
