@@ -113,7 +113,7 @@ def test_a_group_that_leaves_nothing_to_train_on_is_told(tmp_path):
         p for p in sets if calibrate.held_out(np.array([content_hash(one) for one in p]), alike).all()
     )  # one group in five calibrates
     folder = write(tmp_path / "parts", pictures)
-    with pytest.raises(InputError, match="holding out a fifth leaves 0 pictures to train on, which is too few:  give smaller groups"):
+    with pytest.raises(InputError, match="holding out a fifth leaves 0 pictures to train on, which is too few: give smaller groups"):
         novelette.fit("knn", folder, group_by="[.]png")
 
 

@@ -195,7 +195,7 @@ def test_text_that_is_missing_in_training_is_told(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["fit", "svm", "SET", "-o", "OUT"], "no method 'svm' of taggers: choose one of kdgan"),
+        (["fit", "svm", "SET", "-o", "OUT"], "no method 'svm' for taggers: choose one of kdgan"),
         (["fit", "knn", "SET", "-o", "SET"], "exists and is not a tagger"),
         (["fit", "knn", "SET", "-o", "OUT", "--k", "0"], "--k: input should be greater than or equal to 1"),
         (["fit", "knn", "SET", "-o", "OUT", "--layer", "block-99"], "no layer 'block-99'"),

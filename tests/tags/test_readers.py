@@ -53,7 +53,7 @@ def test_a_table_may_have_no_texts_and_a_mark_of_its_encoding(tmp_path):
         ("file,tags\na.png,dog\na.png,cat\n", "line 3: a.png is listed twice"),
         ("file,tags\nc.png,dog\n", "line 2: there is no picture"),
         ("name,labels\na.png,dog\n", "line 1: the columns must be file, tags, text"),
-        ("", "(the last is optional), not nothing"),
+        ("", r"\(the last is optional\), not nothing"),
         ('file,tags\na.png,"dog\n', "line 2: the line is not CSV"),
         ("file,tags\n", "names no picture"),
     ],
