@@ -49,7 +49,9 @@ def drift(
     outputs.check(output, endings=(".svg",), force=force)
     loaded = opened(detector, device, None, None)
     if len(loaded.calibration) == 0:
-        raise InputError(f"{detector} has no calibration to compare with: run novelette calibrate on the detector, then export it again")
+        raise InputError(
+            f"{detector} has no calibration to compare with: run novelette calibrate on the detector, and for a bundle export it again"
+        )
     predictions = loaded.predict(open_source(source), bar=True)
     if not predictions.names:
         raise InputError(f"{detector} gives none of these pictures a finite score: fit it again")

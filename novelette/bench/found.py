@@ -122,7 +122,7 @@ def find(path: Path, results: Path, published: Sequence[str] = ()) -> Found:
     for other in others:
         if (other.bench.protocol, other.bench.data) != (bench.protocol, bench.data):
             raise InputError(
-                f"{path}: {other.bench.name} cannot stand beside it, since its data or protocol differs: leave it out of beside"
+                f"{path}: {other.bench.name} cannot stand beside it, since its data or protocol differs: take it out of the list beside"
             )
     return replace(found, beside=tuple(other for other in others if other.good))
 

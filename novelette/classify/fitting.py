@@ -150,7 +150,7 @@ def gather(task: Task, chosen: Labelled, preprocessing: Preprocessing, *, bar: b
         beside = f" ({int(held_out.sum()):,} others are kept for calibration)"
         if task.pictures is None:
             raise InputError(f"{chosen.title} has too few pictures: {len(there)} for training{beside}, where at least 2 are needed")
-        raise InputError(f"--pictures {n:,} is out of range: give 2 to {len(there):,}, which {chosen.title} has for training{beside}")
+        raise InputError(f"--pictures {n:,} is out of range: give 2 to {len(there):,}, as many as {chosen.title} has for training{beside}")
     training = np.sort(there[drawn(classes[there], n, np.random.default_rng((task.seed, 1)))])
     without = set(range(len(chosen.names))) - set(classes[training].tolist())
     if without:
