@@ -62,7 +62,7 @@ class Rewards(Phased, frozen=True, extra="forbid"):
 
     samples: int = setting(25, "labels that a player draws for a picture", ge=2, le=10_000)
     explore: float = setting(
-        0.0, "share of the labels that the discriminator takes for made ones which is every label alike; 0 in the paper", ge=0, lt=1
+        0.0, "share of the discriminator's made labels that is spread evenly over all labels; 0 in the paper", ge=0, lt=1
     )
     baseline: bool = setting(
         True, "subtract from each reward the mean reward of the picture's other draws; off: the paper's rewards as they are"
