@@ -239,8 +239,8 @@ def test_knn_is_refused_since_it_is_in_8_bits_as_it_is(parts, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--labelled", "somewhere"], "--labelled is for --int8"),
-        (["--least-correlation", "0.9"], "--least-correlation is for --int8"),
+        (["--labelled", "somewhere"], "--labelled needs --int8"),
+        (["--least-correlation", "0.9"], "--least-correlation needs --int8"),
         (["--int8", "--least-correlation", "1.5"], "1.5 is not between 0 and 1"),
         (["--int8", "--most-auroc-loss", "0.1"], "needs --labelled"),
         (["--int8", "--labelled", "somewhere", "--least-correlation", "0.9"], "leave out either"),

@@ -237,7 +237,7 @@ def test_a_row_that_cannot_be_stacked_is_refused(row, tmp_path):
     teacher, student = Entry(label="T", method="knn"), Student(label="S", teacher="T", config={"widths": "1", "steps": 3})
     rows = {"detectors": teacher, "students": student}
     rows[row] = rows[row].model_copy(update={"stack": 2})
-    with pytest.raises(InputError, match=r"^(T: knn|S: scores) cannot be stacked$"):
+    with pytest.raises(InputError, match=r"^(T: knn|S: scores) cannot be stacked: leave out its stack$"):
         engine.run_bench(bench(rows["students"], teacher=rows["detectors"]), tmp_path)
 
 

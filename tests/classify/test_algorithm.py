@@ -76,6 +76,12 @@ def test_all_three_players_go_to_the_equilibrium_whose_value_is_minus_log_4(dist
     assert torch.allclose(value(P_U, p_c, p_t, p_d, alpha=ALPHA), torch.full((2,), -math.log(4)), atol=0.02)
 
 
+def test_a_discriminator_that_explores_moves_the_equilibrium_by_little_and_as_the_value_says():
+    p_c, p_d = ended(nagan, explore=0.4)
+    assert torch.allclose(p_c[0], (P_U[0] - 0.4 / 3) / 0.6, atol=0.06)  # of labels that are less likely than 0.4 / 3 none is drawn
+    assert torch.allclose(p_d[0], torch.full((3,), 0.5), atol=0.06)
+
+
 def test_gumbel_max_with_rewards_as_they_are_ends_too_certain_and_collapses_where_tau_does_not_fall():
     falling, held = (ended(kdgan, estimator="concrete", baseline=False, last_temperature=last)[0] for last in (0.1, 1.0))
     certain = falling.amax(1) - P_U.amax(1)
