@@ -50,7 +50,8 @@ def drift(
     loaded = opened(detector, device, None, None)
     if len(loaded.calibration) == 0:
         raise InputError(
-            f"{detector} has no calibration to compare with: run novelette calibrate on the detector, and for a bundle export it again"
+            f"{detector} has no calibration to compare with: run novelette calibrate on the detector, or fit the classifier on more "
+            "pictures, and for a bundle export it again"
         )
     predictions = loaded.predict(open_source(source), bar=True)
     if not predictions.names:

@@ -30,7 +30,7 @@ def calibrate(
     With --miss-cost and --novel-prior, SOURCE is labelled, as for novelette evaluate, and the threshold is the one of least expected cost.
 
     Args:
-        detector: a detector made by novelette fit; changed in place unless -o is given
+        detector: a detector made by novelette fit or distill; changed in place unless -o is given
         source: normal pictures, or labelled ones with --miss-cost; pictures that training saw are left out
         false_alarm_rate: the share of normal pictures that may be called novel; the detector's unless given (above 0, below 1)
         miss_cost: how many false alarms are as bad as one missed novel picture (above 0)

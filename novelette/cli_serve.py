@@ -29,13 +29,13 @@ def serve(
         bundle: a bundle made by novelette export
         host: an address of this machine; with 0.0.0.0, other machines can ask too
         port: port to listen on; 0 takes a free one; the address is printed
-        threads: threads that decode and score; more than one pays for large pictures only
+        threads: threads that decode and score, at least 1; more than one pays for large pictures only
         token_file: a file with the bearer token that requests must send; NOVELETTE_TOKEN can hold it too
-        max_body: largest body of a request, MB
+        max_body: largest body of a request in MB, at least 1
         max_pixels: largest picture, Mpx (from 1 to 100)
-        max_pictures: most pictures in a request
-        queue: requests worked on at a time; others are told to ask again
-        timeout: seconds within which a request must have arrived
+        max_pictures: most pictures in a request, at least 1
+        queue: requests worked on at a time, at least 1; others are told to ask again
+        timeout: seconds within which a request must have arrived, from 0.1 to 3600
     """
     from novelette import runtime
     from novelette.bundle import is_bundle

@@ -148,7 +148,7 @@ def gather(task: Task, chosen: Labelled, preprocessing: Preprocessing, *, bar: b
     n = len(there) if task.pictures is None else task.pictures
     if not 2 <= n <= len(there):
         beside = f" ({int(held_out.sum()):,} others are kept for calibration)"
-        if task.pictures is None:
+        if task.pictures is None or len(there) < 2:
             raise InputError(f"{chosen.title} has too few pictures: {len(there)} for training{beside}, where at least 2 are needed")
         raise InputError(f"--pictures {n:,} is out of range: give 2 to {len(there):,}, as many as {chosen.title} has for training{beside}")
     training = np.sort(there[drawn(classes[there], n, np.random.default_rng((task.seed, 1)))])

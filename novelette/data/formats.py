@@ -153,7 +153,7 @@ def _read_view(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(path.read_bytes()), formats=("PNG", "PPM")) as image:
             if max(image.size) > 1024:
-                raise InputError(f"{path} has {image.size[0]} x {image.size[1]} px where at most 128 x 128 are expected: fetch it again")
+                raise InputError(f"{path} has {image.size[0]} x {image.size[1]} px where at most 1024 x 1024 are expected: fetch it again")
             return np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16", "I") else "RGB"))
     except InputError:
         raise

@@ -161,6 +161,6 @@ def test_pictures_that_were_trained_on_are_counted(evaluated):
 
 def test_labels_that_do_not_fit_are_refused_with_a_sentence(evaluated):
     detector, source, e = evaluated
-    for labels in (e.labels[:-1], np.full(len(source), 7)):
-        with pytest.raises(InputError, match="as many labels"):
+    for labels, says in ((e.labels[:-1], "as many labels"), (np.full(len(source), 7), "the label 7 is neither 0")):
+        with pytest.raises(InputError, match=says):
             evaluate(detector, source, labels, train=None)
