@@ -21,7 +21,7 @@ from novelette.training import Run, descend, generators, set_learning_rate
 from novelette.watch import Watch
 
 PAPER = (
-    "A technical report on deep learning and GANs for novelty detection, 2.4; Alain, Bengio: What regularized auto-encoders learn (2014)"
+    "a technical report on deep learning and GANs for novelty detection, 2.4; Alain, Bengio: What regularized auto-encoders learn (2014)"
 )
 
 

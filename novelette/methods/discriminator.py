@@ -40,7 +40,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     discriminator: Kind = setting("convolutional", "the discriminator's network; plain has dense layers, and dropout is plain with dropout")
     width: int = setting(16, "channels of the first block of both players; dense layers have 16 times as many units", ge=1, le=1024)
     latent: int = setting(64, "how many numbers the generator makes a picture from", ge=1, le=4096)
-    steps: int = setting(2_000, "updates of the generator", ge=1, le=100_000_000)
+    steps: int = setting(2_000, "updates of the generator, or of the discriminator where there is no generator", ge=1, le=100_000_000)
     critic_steps: int = setting(1, "k, updates of the discriminator before each of the generator", ge=1, le=100)
     batch_size: int = setting(32, "pictures per update", ge=2, le=4096)
     learning_rate: float = setting(5e-4, "Adam's step size for both players", gt=0, le=1)
