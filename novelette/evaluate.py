@@ -150,9 +150,8 @@ def evaluate(
     labels = np.asarray(labels).astype(np.int64)
     if labels.shape != (len(source),):
         raise InputError(f"{len(source)} pictures need as many labels, 0 (normal) or 1 (novel), and {labels.size} were given")
-    if not np.isin(labels, (0, 1)).all():
-        strange = labels[~np.isin(labels, (0, 1))][0]
-        raise InputError(f"the label {strange} is neither 0 (normal) nor 1 (novel): give one of these to each picture")
+    if len(strange := labels[~np.isin(labels, (0, 1))]):
+        raise InputError(f"the label {strange[0]} is neither 0 (normal) nor 1 (novel): give one of these to each picture")
     scored = _score_once(detector, source, knns(train), progress)
     names = tuple(source.names[i] for i in scored.indices)
     if wrong := without_rank(scored.scores["detector"], names):
