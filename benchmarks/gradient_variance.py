@@ -72,7 +72,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     began_at = commit()
-    path, named, config = given.results / "gradient-variance.jsonl", load_named("mnist"), kdgan.Config(epochs=given.epochs)
+    path, named, config = given.results / "gradient-variance.jsonl", load_named("mnist"), kdgan.Config(epochs=given.epochs, explore=0.0)
     key = {name: vars(given)[name] for name in SETTINGS} | {"data": named.title, "config": config.model_dump(mode="json")}
     same = [record for record in read(path) if all(record.get(name) == value for name, value in key.items())]
     training, pixels = np.flatnonzero(named.is_train), prepared(named, 28)

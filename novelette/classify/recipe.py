@@ -57,12 +57,15 @@ class Rewards(Phased, frozen=True, extra="forbid"):
     """How players that draw labels learn from what a discriminator says of them.
 
     Deviation: the paper's rewards have no baseline, and its discriminator sees no labels but true and drawn ones (docs/classify.md tells
-        why ours may).
+        why ours does).
     """
 
     samples: int = setting(25, "labels that a player draws for a picture", ge=2, le=10_000)
     explore: float = setting(
-        0.0, "share of the discriminator's made labels that is spread evenly over all labels; 0 in the paper", ge=0, lt=1
+        0.1,
+        "share of the discriminator's made labels that is spread evenly over all labels, so that it forgets none; 0 in the paper",
+        ge=0,
+        lt=1,
     )
     baseline: bool = setting(
         True, "subtract from each reward the mean reward of the picture's other draws; off: the paper's rewards as they are"

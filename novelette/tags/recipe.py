@@ -33,6 +33,7 @@ class Game(Rewards, Recipe, frozen=True, extra="forbid"):
     passes_d: int = setting(1, "the discriminator's passes over the pictures in an epoch", ge=1, le=1000)
     forget: bool = setting(False, "let Adam forget its averages of pretraining when the game begins")
     samples: int = setting(5, "tags that a player draws for a picture", ge=2, le=10_000)
+    explore: float = setting(0.0, "share of the discriminator's made tags that is spread evenly over all tags; 0 in the paper", ge=0, lt=1)
 
 
 QUICK: dict[str, Any] = {"learning_rate": 1e-2, "pretraining": 10, "epochs": 2, "passes_c": 1, "batch_size": 10}  # for tests

@@ -48,7 +48,8 @@ def truth(i: Tensor) -> Tensor:
 def ended(game, rounds=120, **changed):
     """p_c, p_t (of kdgan) and p_d, (2, 3) each: means over the last half of a game from nothing, in which they go round their end."""
     own = {"passes_t": 1, "alpha": ALPHA, "beta": 0.1, "gamma": 0.1, "distance": "kl"} if game is kdgan else {}
-    a = game.Config(**{"batch_size": MANY, "pretraining": 0, "epochs": rounds, "passes_d": 2, "passes_c": 1, "samples": 32} | own | changed)
+    every = {"batch_size": MANY, "pretraining": 0, "epochs": rounds, "passes_d": 2, "passes_c": 1, "samples": 32, "explore": 0.0}
+    a = game.Config(**every | own | changed)
     playing = [Player(Table(torch.zeros(2, 3)), 0.08) for _ in range(3 if game is kdgan else 2)]
 
     def probabilities(epoch: int) -> dict[str, Tensor]:
