@@ -10,6 +10,7 @@ leaves out what has one, and makes the page of all lines of these settings.
 import argparse
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def page(records: list[Record]) -> Made:
         f"--explore {' '.join(f'{share:g}' for share in shares)}`, {counted(len(records), 'record')} in `results/exploring.jsonl`, "
         f"{seconds} of processor time, commits {each(records, 'commit')}, torch {each(records, 'torch')}"
     )
-    about = "Why the discriminator may explore: [what nobody draws, nothing holds down](../classify.md#the-game)."
+    about = "Why the discriminator explores: [what nobody draws, nothing holds down](../classify.md#the-game)."
     return Made("exploring", "KDGAN: labels that nobody draws", about, [("", [section])], origin)
 
 
@@ -116,22 +117,21 @@ def main() -> None:
     path, named = given.results / "exploring.jsonl", load_named("mnist")
     key = {name: vars(given)[name] for name in SETTINGS} | {"data": named.title}
     config = CONFIG.model_copy(update={"pretraining": given.pretraining, "epochs": given.epochs})
-    configs = [config.model_copy(update={"explore": share}) for share in given.explore]
-    wanted = {(seed, c.explore): key | {"config": c.model_dump(mode="json"), "seed": seed} for seed in given.seeds for c in configs}
-    done = [r for r in read(path) if any(all(r.get(name) == value for name, value in want.items()) for want in wanted.values())]
+    plain = config.model_dump(mode="json", exclude={"explore"})
+    same = [record for record in read(path) if (key | plain).items() <= (record | record["config"]).items()]
+    done = {(record["seed"], record["config"]["explore"]) for record in same}
     training, pixels = np.flatnonzero(named.is_train), prepared(named, 28)
-    for (seed, share), want in wanted.items():
-        if any(r["seed"] == seed and r["config"]["explore"] == share for r in done):
-            continue
+    for seed, share in (pair for pair in product(given.seeds, given.explore) if pair not in done):
+        own = config.model_copy(update={"explore": share})
         which = training[drawn(named.labels[training], given.pictures, np.random.default_rng((seed, 1)))]
         others = np.random.default_rng((seed, 2)).permutation(np.setdiff1d(training, which))[:HELD_OUT]
         (images, labels), held_out = ((torch.from_numpy(pixels[i]), torch.from_numpy(named.labels[i])) for i in (which, others))
-        record, began = stamp(began_at) | want, time.process_time()
-        record["looks"] = measured(images, labels, held_out, CONFIG.model_copy(update=want["config"]), seed)
+        record, began = stamp(began_at) | key | {"config": own.model_dump(mode="json"), "seed": seed}, time.process_time()
+        record["looks"] = measured(images, labels, held_out, own, seed)
         record["seconds"] = round(time.process_time() - began, 1)
         append(path, [record])
-        done.append(record)
-    for made in write(page(done), given.output):
+        same.append(record)
+    for made in write(page(same), given.output):
         print(made)
 
 
